@@ -1,0 +1,1 @@
+"""The web dashboard over the log database; it reads and never writes."""

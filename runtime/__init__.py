@@ -1,0 +1,1 @@
+"""Kernel lookup, JIT compilation, batch dispatch and refresh: what production loads."""

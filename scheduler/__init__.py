@@ -1,0 +1,1 @@
+"""Campaigns, budgets, fan-out over workers, and the command line."""

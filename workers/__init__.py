@@ -1,0 +1,1 @@
+"""Ray actors and tasks around the tuner: builder, measurer, recorder."""
