@@ -1,1 +1,118 @@
-"""The shared log database: schema, store, leases, migrations, and the plain dataclasses everyone passes around."""
+"""The shared log database: schema, store, leases, migrations, and the dataclasses passed around.
+
+>>> from db import open_store
+>>> with open_store("sqlite:///tunefleet.db") as store:  # doctest: +SKIP
+...     store.campaigns()
+"""
+
+from __future__ import annotations
+
+from db.domain.catalog import (
+    CpuArch,
+    ModelVersion,
+    StoredModelVersion,
+    Task,
+    Toolchain,
+    Workload,
+)
+from db.domain.jobs import (
+    CampaignProgress,
+    CampaignSpec,
+    Event,
+    Job,
+    JobProgress,
+    JobSpec,
+    Lease,
+    Schedule,
+    WorkerInfo,
+)
+from db.domain.measurements import (
+    REGIMES,
+    BestRecord,
+    ErrorKind,
+    Measured,
+    Measurement,
+    Promotion,
+    measurement_uid,
+)
+from db.domain.retry import RetryPolicy
+from db.domain.states import TRANSITIONS, CampaignState, JobAction, JobState
+from db.errors import (
+    CorruptDatabase,
+    DatabaseUnavailable,
+    DbError,
+    LeaseLost,
+    NotFound,
+    ReadOnlyDatabase,
+    SchemaMismatch,
+)
+from db.store.base import Store
+
+__all__ = [
+    "REGIMES",
+    "TRANSITIONS",
+    "BestRecord",
+    "CampaignProgress",
+    "CampaignSpec",
+    "CampaignState",
+    "CorruptDatabase",
+    "CpuArch",
+    "DatabaseUnavailable",
+    "DbError",
+    "ErrorKind",
+    "Event",
+    "Job",
+    "JobAction",
+    "JobProgress",
+    "JobSpec",
+    "JobState",
+    "Lease",
+    "LeaseLost",
+    "Measured",
+    "Measurement",
+    "ModelVersion",
+    "NotFound",
+    "Promotion",
+    "ReadOnlyDatabase",
+    "RetryPolicy",
+    "Schedule",
+    "SchemaMismatch",
+    "Store",
+    "StoredModelVersion",
+    "Task",
+    "Toolchain",
+    "WorkerInfo",
+    "Workload",
+    "measurement_uid",
+    "open_store",
+]
+
+
+def open_store(
+    url: str | None = None, *, create: bool = True, read_only: bool = False
+) -> Store:
+    """Open the shared database.
+
+    Parameters
+    ----------
+    url
+        ``sqlite:///PATH`` or ``postgresql+psycopg://USER@HOST/NAME``; a bare path is a SQLite
+        file. Without it ``$TUNEFLEET_DB``, else ``sqlite:///tunefleet.db``.
+    create
+        Whether a SQLite file that is missing or empty gets the tables.
+    read_only
+        Whether every write raises `ReadOnlyDatabase`.
+
+    Raises
+    ------
+    SchemaMismatch
+        The database is at another revision; the message names the command to run.
+    NotFound
+        There is no such file, and it is not to be created.
+    DatabaseUnavailable, ReadOnlyDatabase, CorruptDatabase
+        It cannot be used; the message says what to do.
+    """
+    # Late: the dataclasses are imported by many that never open a store.
+    from db.store._open import open_sql_store
+
+    return open_sql_store(url, create=create, read_only=read_only)

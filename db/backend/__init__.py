@@ -1,0 +1,1 @@
+"""What differs between the databases: opening, writing, locking, and what their errors mean."""

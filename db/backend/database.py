@@ -1,0 +1,99 @@
+"""Transactions against one database: begun, retried, and their errors told in one line."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+import sqlalchemy as sa
+
+from db.backend.base import Backend, Insert, Retry
+from db.backend.sqlite import WRITES
+from db.errors import DatabaseUnavailable, ReadOnlyDatabase
+
+T = TypeVar("T")
+
+#: Seconds that a transaction is retried while the server is away.
+PATIENCE_S = 20.0
+
+#: Runs of a transaction that keeps losing races.
+RACES = 12
+
+
+class Database:
+    """One engine, and the two ways to use it.
+
+    Transactions are functions, not blocks, because a block cannot be run again. A function may
+    run several times and must do nothing but talk to its connection.
+    """
+
+    def __init__(self, backend: Backend, *, read_only: bool, patience_s: float = PATIENCE_S):
+        self.backend = backend
+        self.read_only = read_only
+        self.patience_s = patience_s
+        self.engine = backend.engine(read_only=read_only)
+        # Threads of one process queue here, in order, rather than poll for the file lock.
+        self._turn: contextlib.AbstractContextManager[object] = (
+            threading.Lock() if backend.one_writer else contextlib.nullcontext()
+        )
+
+    def insert(self, table: sa.Table) -> Insert:
+        """``INSERT`` that knows ``ON CONFLICT``."""
+        return self.backend.insert(table)
+
+    def read(self, body: Callable[[sa.Connection], T]) -> T:
+        """Run `body` in a transaction that only reads, from one snapshot on SQLite."""
+        return self._run(body, writes=False)
+
+    def write(self, body: Callable[[sa.Connection], T]) -> T:
+        """Run `body` in a transaction that is committed when this returns."""
+        if self.read_only:
+            raise ReadOnlyDatabase(f"{self.backend.masked}: opened read-only; open it for writing")
+        with self._turn:
+            return self._run(body, writes=True)
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.engine.dispose()
+
+    @contextlib.contextmanager
+    def translated(self) -> Iterator[None]:
+        """Raise this package's errors instead of the driver's; no retries."""
+        try:
+            yield
+        except sa.exc.DBAPIError as error:
+            fault = self.backend.fault(error)
+            if fault is None:
+                raise
+            raise fault.error from error
+
+    def _run(self, body: Callable[[sa.Connection], T], *, writes: bool) -> T:
+        started = time.monotonic()
+        runs = 0
+        while True:
+            runs += 1
+            try:
+                with self.engine.connect() as connection:
+                    connection = connection.execution_options(**{WRITES: writes})
+                    with connection.begin():
+                        return body(connection)
+            except sa.exc.TimeoutError as error:
+                raise DatabaseUnavailable(
+                    f"{self.backend.masked}: every connection of this process is in use; "
+                    "use fewer threads"
+                ) from error
+            except sa.exc.DBAPIError as error:
+                fault = self.backend.fault(error)
+                if fault is None:
+                    raise
+                wait = min(0.01 * 2.0**runs, 1.0) * random.uniform(0.5, 1.0)
+                waited = time.monotonic() - started
+                soon = fault.retry is Retry.SOON and runs < RACES
+                later = fault.retry is Retry.LATER and waited + wait < self.patience_s
+                if not (soon or later):
+                    raise fault.error from error
+            time.sleep(wait)

@@ -1,0 +1,106 @@
+"""PostgreSQL through psycopg 3."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+
+from db.backend.base import Backend, Fault, Insert, Retry, dumps
+from db.errors import CorruptDatabase, DbError, ReadOnlyDatabase
+
+#: SQLSTATE -> whether to try again, and what to advise when that did not help.
+_LOST_RACES = {
+    "40001": "serialisation failure",
+    "40P01": "deadlock",
+    "55P03": "lock not available",
+}
+_AWAY = {
+    "57P01": "the server is shutting down",
+    "57P02": "the server crashed",
+    "57P03": "the server is starting up",
+    "57P05": "the session was idle too long",
+    "53300": "the server has no connection left",
+    "25P03": "the session was idle in a transaction",
+}
+_ADVICE = {
+    "28P01": "check user and password",
+    "28000": "check user and pg_hba.conf",
+    "3D000": "create the database with createdb, then run `tunefleet db upgrade`",
+    "42501": "grant this user its rights on the tables",
+    "53100": "free some space on the server and run it again",
+    "53200": "give the server more memory",
+    "58030": "check the server's disk",
+}
+
+
+class PostgresBackend(Backend):
+    """A PostgreSQL server."""
+
+    one_writer = False
+    skip_locked = True
+
+    def engine(self, *, read_only: bool) -> sa.Engine:
+        options = ["-c idle_in_transaction_session_timeout=60s", "-c timezone=UTC"]
+        if read_only:
+            options.append("-c default_transaction_read_only=on")
+        connect_args = {
+            "application_name": "tunefleet",
+            "connect_timeout": 10,
+            # A server whose machine vanished is noticed in seconds, not after TCP's quarter hour.
+            "keepalives_idle": 10,
+            "keepalives_interval": 5,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 30_000,
+            "options": " ".join(options),
+        }
+        given = {str(key) for key in self.url.query}
+        return sa.create_engine(
+            self.url,
+            connect_args={k: v for k, v in connect_args.items() if k not in given},
+            pool_pre_ping=True,
+            pool_size=4,
+            max_overflow=4,
+            json_serializer=dumps,
+        )
+
+    def insert(self, table: sa.Table) -> Insert:
+        return postgresql.insert(table)
+
+    def fault(self, error: sa.exc.DBAPIError) -> Fault | None:
+        says = self.mask(str(error.orig))
+        state = getattr(error.orig, "sqlstate", None)
+        if state is None:
+            # No SQLSTATE: the connection failed before or while the server was speaking.
+            if not isinstance(error, sa.exc.OperationalError):
+                return None
+            return self._connection_fault(says)
+        if state in _LOST_RACES:
+            error_ = self.unavailable(says, "too much contention: run it again")
+            return Fault(Retry.SOON, error_)
+        if state in _AWAY or state.startswith("08"):
+            return Fault(Retry.LATER, self.unavailable(says, "run it again when the server is up"))
+        if state == "25006":
+            return Fault(Retry.NEVER, self._read_only(says))
+        if state in ("XX001", "XX002"):
+            return Fault(Retry.NEVER, CorruptDatabase(f"{self.masked}: {says}; restore a backup"))
+        if state in _ADVICE:
+            return Fault(Retry.NEVER, self.unavailable(says, _ADVICE[state]))
+        return None
+
+    def _read_only(self, says: str) -> DbError:
+        return ReadOnlyDatabase(f"{self.masked}: {says}; write to the primary server")
+
+    def _connection_fault(self, says: str) -> Fault:
+        # While connecting, psycopg has no SQLSTATE even for refused passwords: read the text.
+        lowered = says.lower()
+        for words, advice in (
+            ("password", _ADVICE["28P01"]),
+            ("authentication", _ADVICE["28000"]),
+            ("pg_hba.conf", _ADVICE["28000"]),
+            ("does not exist", _ADVICE["3D000"]),
+        ):
+            if words in lowered:
+                return Fault(Retry.NEVER, self.unavailable(says, advice))
+        return Fault(
+            Retry.LATER, self.unavailable(says, "check host and port, and that the server is up")
+        )

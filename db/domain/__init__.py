@@ -1,0 +1,1 @@
+"""The plain dataclasses everyone passes around; nothing here does input or output."""

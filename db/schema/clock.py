@@ -1,0 +1,56 @@
+"""The database's clock, the only one the fleet goes by."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+
+from db.schema.base import UtcDateTime
+
+_SQLITE_NOW = "strftime('%Y-%m-%d %H:%M:%f', 'now'{})"
+
+
+class now(FunctionElement[datetime]):
+    """This moment, by the database's clock."""
+
+    type = UtcDateTime()
+    inherit_cache = True
+
+
+class after(FunctionElement[datetime]):
+    """This moment plus a number of seconds, by the database's clock."""
+
+    type = UtcDateTime()
+    inherit_cache = True
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(sa.literal(float(seconds), sa.Double()))
+
+
+@compiles(now, "sqlite")
+def _now_sqlite(element: now, compiler: SQLCompiler, **kwargs: Any) -> str:
+    return _SQLITE_NOW.format("")
+
+
+@compiles(after, "sqlite")
+def _after_sqlite(element: after, compiler: SQLCompiler, **kwargs: Any) -> str:
+    seconds = compiler.process(element.clauses, **kwargs)
+    return _SQLITE_NOW.format(f", {seconds} || ' seconds'")
+
+
+# statement_timestamp(): unlike now() it moves on within a transaction, and unlike
+# clock_timestamp() it is stable, so that the planner may compare an index with it.
+@compiles(now, "postgresql")
+def _now_postgresql(element: now, compiler: SQLCompiler, **kwargs: Any) -> str:
+    return "statement_timestamp()"
+
+
+@compiles(after, "postgresql")
+def _after_postgresql(element: after, compiler: SQLCompiler, **kwargs: Any) -> str:
+    seconds = compiler.process(element.clauses, **kwargs)
+    return f"(statement_timestamp() + make_interval(secs => {seconds}))"

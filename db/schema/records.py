@@ -1,0 +1,98 @@
+"""Tables of the results: tuning records, measurements, promotions, best records."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from db.domain.measurements import REGIMES, ErrorKind
+from db.schema.base import BigId, Json, UtcDateTime, metadata, one_of
+from db.schema.catalog import cpu_archs, hosts, toolchains, workloads
+from db.schema.clock import now
+from db.schema.queue import jobs
+
+tuning_records = sa.Table(
+    "tuning_records",
+    metadata,
+    sa.Column("id", BigId, primary_key=True),
+    sa.Column("workload_id", BigId, sa.ForeignKey(workloads.c.id), nullable=False),
+    sa.Column("candidate", sa.Text, nullable=False, comment="SHA-256 of the candidate"),
+    sa.Column("config", Json, comment="knob values of a template"),
+    sa.Column("trace", sa.Text, comment="MetaSchedule trace as JSON"),
+    sa.UniqueConstraint("workload_id", "candidate"),
+    comment="candidates, each stored once however often it is measured",
+)
+
+measurements = sa.Table(
+    "measurements",
+    metadata,
+    sa.Column("id", BigId, primary_key=True),
+    sa.Column("uid", sa.Text, nullable=False, unique=True, comment="makes inserts idempotent"),
+    sa.Column("job_id", BigId, sa.ForeignKey(jobs.c.id), comment="null when imported"),
+    sa.Column("attempt", sa.Integer, nullable=False),
+    sa.Column("workload_id", BigId, sa.ForeignKey(workloads.c.id), nullable=False),
+    sa.Column("arch_id", BigId, sa.ForeignKey(cpu_archs.c.id), nullable=False),
+    sa.Column("toolchain_id", BigId, sa.ForeignKey(toolchains.c.id), nullable=False),
+    sa.Column("record_id", BigId, sa.ForeignKey(tuning_records.c.id), nullable=False),
+    sa.Column("host_id", BigId, sa.ForeignKey(hosts.c.id), nullable=False),
+    sa.Column("strategy", sa.Text, nullable=False, comment="who proposed the candidate"),
+    sa.Column("regime", sa.Text, nullable=False, comment="warm or cold weights"),
+    sa.Column("median", sa.Double, comment="seconds per call; null on error"),
+    sa.Column("spread", sa.Double, comment="interquartile range over median"),
+    sa.Column("run_secs", Json, nullable=False, comment="seconds per call, one per repeat"),
+    sa.Column("error_kind", sa.Text, comment="see db.domain.measurements.ErrorKind"),
+    sa.Column("error_text", sa.Text),
+    sa.Column("core", sa.Integer, comment="core it was pinned to"),
+    sa.Column("threads", sa.Integer, nullable=False),
+    sa.Column("calibration", Json, nullable=False, comment="speed of the host at that moment"),
+    sa.Column("build_secs", sa.Double),
+    sa.Column("measured_at", UtcDateTime, nullable=False, default=now(), comment="when stored"),
+    one_of("regime", REGIMES),
+    one_of("error_kind", tuple(ErrorKind)),
+    sa.CheckConstraint("(median IS NULL) = (error_kind IS NOT NULL)", name="value_or_error"),
+    # All measurements of a key, the fastest first.
+    sa.Index(
+        "ix_measurements_key", "workload_id", "arch_id", "toolchain_id", "regime", "median"
+    ),
+    sa.Index("ix_measurements_job", "job_id", "id"),
+    sa.Index("ix_measurements_record", "record_id"),
+    comment="every attempt, good or bad; append-only, thinned out by prune",
+)
+
+promotions = sa.Table(
+    "promotions",
+    metadata,
+    sa.Column("id", BigId, primary_key=True),
+    sa.Column("workload_id", BigId, sa.ForeignKey(workloads.c.id), nullable=False),
+    sa.Column("arch_id", BigId, sa.ForeignKey(cpu_archs.c.id), nullable=False),
+    sa.Column("toolchain_id", BigId, sa.ForeignKey(toolchains.c.id), nullable=False),
+    sa.Column("regime", sa.Text, nullable=False),
+    sa.Column("measurement_id", BigId, sa.ForeignKey(measurements.c.id), nullable=False),
+    sa.Column("record_id", BigId, sa.ForeignKey(tuning_records.c.id), nullable=False),
+    sa.Column("strategy", sa.Text, nullable=False),
+    sa.Column("run_secs", sa.Double, nullable=False, comment="confirmed median"),
+    sa.Column("default_secs", sa.Double, comment="the default schedule, same host"),
+    sa.Column("validation", Json, nullable=False, comment="inputs, tolerances, largest error"),
+    sa.Column("promoted_at", UtcDateTime, nullable=False, default=now()),
+    sa.Column("revoked_at", UtcDateTime, comment="rolled back; its candidate stays out"),
+    sa.Column("revoked_reason", sa.Text),
+    one_of("regime", REGIMES),
+    sa.CheckConstraint("run_secs > 0", name="run_secs"),
+    sa.Index("ix_promotions_key", "workload_id", "arch_id", "toolchain_id", "regime", "id"),
+    sa.Index("ix_promotions_measurement", "measurement_id"),
+    sa.Index("ix_promotions_record", "record_id"),
+    sa.Index("ix_promotions_promoted_at", "promoted_at"),
+    comment="every record that was the best of its key, in order: the history",
+)
+
+best_records = sa.Table(
+    "best_records",
+    metadata,
+    sa.Column("workload_id", BigId, sa.ForeignKey(workloads.c.id), primary_key=True),
+    sa.Column("arch_id", BigId, sa.ForeignKey(cpu_archs.c.id), primary_key=True),
+    sa.Column("toolchain_id", BigId, sa.ForeignKey(toolchains.c.id), primary_key=True),
+    sa.Column("regime", sa.Text, primary_key=True),
+    sa.Column("promotion_id", BigId, sa.ForeignKey(promotions.c.id), nullable=False),
+    sa.Column("run_secs", sa.Double, nullable=False, comment="decides the conditional upsert"),
+    sa.Index("ix_best_records_promotion", "promotion_id"),
+    comment="the fastest validated record of each key",
+)

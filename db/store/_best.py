@@ -1,0 +1,302 @@
+"""Best records: promoted, looked up, rolled back; their history."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from db.domain.measurements import BestRecord, Measurement, Promotion
+from db.errors import NotFound
+from db.schema import catalog, records
+from db.schema.clock import now
+from db.store._measurements import Measurements
+from db.store._part import chunks
+
+best_records = records.best_records
+measurements = records.measurements
+promotions = records.promotions
+tuning_records = records.tuning_records
+
+_columns = (
+    catalog.workloads.c.digest,
+    catalog.cpu_archs.c.name.label("arch"),
+    catalog.toolchains.c.key.label("toolchain"),
+    promotions.c.regime,
+    tuning_records.c.trace,
+    tuning_records.c.config,
+    promotions.c.strategy,
+    promotions.c.run_secs,
+    promotions.c.default_secs,
+    measurements.c.uid,
+    promotions.c.promoted_at,
+    promotions.c.validation,
+    promotions.c.revoked_at,
+    promotions.c.revoked_reason,
+)
+
+
+def _joined(start: sa.FromClause) -> sa.FromClause:
+    return (
+        start.join(catalog.workloads, catalog.workloads.c.id == promotions.c.workload_id)
+        .join(catalog.cpu_archs, catalog.cpu_archs.c.id == promotions.c.arch_id)
+        .join(catalog.toolchains, catalog.toolchains.c.id == promotions.c.toolchain_id)
+        .join(tuning_records, tuning_records.c.id == promotions.c.record_id)
+        .join(measurements, measurements.c.id == promotions.c.measurement_id)
+    )
+
+
+_history = sa.select(*_columns).select_from(_joined(promotions))
+_best = sa.select(*_columns).select_from(
+    _joined(best_records.join(promotions, promotions.c.id == best_records.c.promotion_id))
+)
+
+
+class Best(Measurements):
+    """The fastest validated records, and how they came to be."""
+
+    def promote(
+        self, promotion: Promotion, *, measurements: Sequence[Measurement] = ()
+    ) -> bool:
+        host_ids = self._host_ids(measurements)
+
+        def body(connection: sa.Connection) -> bool:
+            if measurements:
+                self._insert_measurements(connection, measurements, host_ids)
+            return self._promote(connection, promotion)
+
+        return self._db.write(body)
+
+    def best_records(
+        self, workloads: Sequence[str], arch: str, toolchain: str | None, regime: str = "warm"
+    ) -> dict[str, BestRecord]:
+        def body(connection: sa.Connection) -> list[BestRecord]:
+            conditions = self._of_key(connection, arch, toolchain, regime)
+            ids = sorted(self._workloads.find(connection, workloads).values())
+            found: list[BestRecord] = []
+            for some in chunks(ids):
+                query = _best.where(best_records.c.workload_id.in_(some), *conditions)
+                found.extend(_record(row) for row in connection.execute(query))
+            return found
+
+        return _fastest(self._db.read(body))
+
+    def lookup(
+        self,
+        model_version: int,
+        bucket: int | None,
+        arch: str,
+        toolchain: str | None,
+        regime: str = "warm",
+    ) -> dict[str, BestRecord]:
+        def body(connection: sa.Connection) -> list[BestRecord]:
+            query = lookup_query(
+                model_version,
+                bucket,
+                self._archs.one(connection, arch),
+                None if toolchain is None else self._toolchains.one(connection, toolchain),
+                regime,
+            )
+            return [_record(row) for row in connection.execute(query)]
+
+        return _fastest(self._db.read(body))
+
+    def history(
+        self, workload: str, arch: str, toolchain: str, regime: str = "warm"
+    ) -> list[BestRecord]:
+        def body(connection: sa.Connection) -> list[BestRecord]:
+            query = _history.where(
+                promotions.c.workload_id == self._workloads.one(connection, workload),
+                promotions.c.arch_id == self._archs.one(connection, arch),
+                promotions.c.toolchain_id == self._toolchains.one(connection, toolchain),
+                promotions.c.regime == regime,
+            ).order_by(promotions.c.id)
+            return [_record(row) for row in connection.execute(query)]
+
+        return self._db.read(body)
+
+    def rollback(
+        self, workload: str, arch: str, toolchain: str, reason: str, regime: str = "warm"
+    ) -> BestRecord | None:
+        def body(connection: sa.Connection) -> BestRecord | None:
+            key = {
+                "workload_id": self._workloads.one(connection, workload),
+                "arch_id": self._archs.one(connection, arch),
+                "toolchain_id": self._toolchains.one(connection, toolchain),
+                "regime": regime,
+            }
+            return _rollback(connection, key, reason)
+
+        return self._db.write(body)
+
+    def _of_key(
+        self, connection: sa.Connection, arch: str, toolchain: str | None, regime: str
+    ) -> list[sa.ColumnElement[bool]]:
+        conditions = [
+            best_records.c.arch_id == self._archs.one(connection, arch),
+            best_records.c.regime == regime,
+        ]
+        if toolchain is not None:
+            toolchain_id = self._toolchains.one(connection, toolchain)
+            conditions.append(best_records.c.toolchain_id == toolchain_id)
+        return conditions
+
+    def _promote(self, connection: sa.Connection, promotion: Promotion) -> bool:
+        key = {
+            "workload_id": self._workloads.one(connection, promotion.workload),
+            "arch_id": self._archs.one(connection, promotion.arch),
+            "toolchain_id": self._toolchains.one(connection, promotion.toolchain),
+            "regime": promotion.regime,
+        }
+        measured = self._measured_for(connection, promotion, key)
+        best = connection.execute(
+            sa.select(best_records.c.run_secs).where(*_equal(best_records, key))
+        ).scalar_one_or_none()
+        if best is not None and best <= promotion.run_secs_median:
+            return False
+        if _revoked(connection, key, measured.record_id):
+            return False
+        promotion_id = connection.execute(
+            sa.insert(promotions)
+            .values(
+                **key,
+                measurement_id=measured.id,
+                record_id=measured.record_id,
+                strategy=promotion.strategy,
+                run_secs=promotion.run_secs_median,
+                default_secs=promotion.default_secs,
+                validation=dict(promotion.validation),
+            )
+            .returning(promotions.c.id)
+        ).scalar_one()
+        insert = self._db.insert(best_records)
+        upsert = insert.on_conflict_do_update(
+            index_elements=list(key),
+            set_={
+                "promotion_id": insert.excluded.promotion_id,
+                "run_secs": insert.excluded.run_secs,
+            },
+            where=insert.excluded.run_secs < best_records.c.run_secs,
+        ).returning(best_records.c.promotion_id)
+        row = {**key, "promotion_id": promotion_id, "run_secs": promotion.run_secs_median}
+        if connection.execute(upsert, row).first() is not None:
+            return True
+        # Somebody promoted a faster one between the look and the upsert.
+        connection.execute(sa.delete(promotions).where(promotions.c.id == promotion_id))
+        return False
+
+    def _measured_for(
+        self, connection: sa.Connection, promotion: Promotion, key: dict[str, Any]
+    ) -> sa.Row[Any]:
+        row = connection.execute(
+            sa.select(measurements, tuning_records.c.trace)
+            .join(tuning_records, tuning_records.c.id == measurements.c.record_id)
+            .where(measurements.c.uid == promotion.measurement_uid)
+        ).first()
+        uid = promotion.measurement_uid
+        if row is None:
+            raise NotFound(f"unknown measurement {uid}; store it before, or with, its promotion")
+        # What is served must be what was measured.
+        if any(row._mapping[name] != value for name, value in key.items()):
+            raise ValueError(f"promotion: measurement {uid} is of another key")
+        if row.median is None:
+            raise ValueError(f"promotion: measurement {uid} failed ({row.error_kind})")
+        if row.trace != promotion.trace:
+            raise ValueError(f"promotion: measurement {uid} has another trace")
+        return row
+
+
+def lookup_query(
+    model_version: int, bucket: int | None, arch_id: int, toolchain_id: int | None, regime: str
+) -> sa.Select[Any]:
+    """Best records of all tasks of a model version: one index probe per task."""
+    tasks = catalog.tasks
+    wanted = (
+        sa.select(tasks.c.workload_id)
+        .distinct()
+        .where(tasks.c.model_version_id == model_version, tasks.c.arch_id == arch_id)
+    )
+    if bucket is not None:
+        wanted = wanted.where(tasks.c.bucket == bucket)
+    query = _best.where(
+        best_records.c.workload_id.in_(wanted),
+        best_records.c.arch_id == arch_id,
+        best_records.c.regime == regime,
+    )
+    if toolchain_id is not None:
+        query = query.where(best_records.c.toolchain_id == toolchain_id)
+    return query
+
+
+def _equal(table: sa.Table, key: dict[str, Any]) -> list[sa.ColumnElement[bool]]:
+    return [table.c[name] == value for name, value in key.items()]
+
+
+def _revoked(connection: sa.Connection, key: dict[str, Any], record_id: int) -> bool:
+    query = sa.select(promotions.c.id).where(
+        *_equal(promotions, key),
+        promotions.c.record_id == record_id,
+        promotions.c.revoked_at.is_not(None),
+    )
+    return connection.execute(query).first() is not None
+
+
+def _rollback(
+    connection: sa.Connection, key: dict[str, Any], reason: str
+) -> BestRecord | None:
+    best = connection.execute(
+        sa.select(promotions.c.id, promotions.c.record_id)
+        .join(best_records, best_records.c.promotion_id == promotions.c.id)
+        .where(*_equal(best_records, key))
+        .with_for_update()
+    ).first()
+    if best is None:
+        raise NotFound("nothing to roll back: this workload has no best record")
+    history = _equal(promotions, key)
+    # Every promotion of the candidate: the same wrong trace may have been promoted before.
+    connection.execute(
+        sa.update(promotions)
+        .where(*history, promotions.c.record_id == best.record_id)
+        .values(revoked_at=now(), revoked_reason=reason)
+    )
+    heir = connection.execute(
+        _history.where(*history, promotions.c.revoked_at.is_(None))
+        .add_columns(promotions.c.id)
+        .order_by(promotions.c.run_secs, promotions.c.id.desc())
+        .limit(1)
+    ).first()
+    if heir is None:
+        connection.execute(sa.delete(best_records).where(*_equal(best_records, key)))
+        return None
+    connection.execute(
+        sa.update(best_records)
+        .where(*_equal(best_records, key))
+        .values(promotion_id=heir.id, run_secs=heir.run_secs)
+    )
+    return _record(heir)
+
+
+def _fastest(found: Sequence[BestRecord]) -> dict[str, BestRecord]:
+    # Slowest first, so that the fastest of several toolchains stays.
+    ordered = sorted(found, key=lambda record: -record.run_secs)
+    return {record.workload: record for record in ordered}
+
+
+def _record(row: sa.Row[Any]) -> BestRecord:
+    return BestRecord(
+        workload=row.digest,
+        arch=row.arch,
+        toolchain=row.toolchain,
+        regime=row.regime,
+        trace=row.trace,
+        config=row.config,
+        strategy=row.strategy,
+        run_secs=row.run_secs,
+        default_secs=row.default_secs,
+        measurement_uid=row.uid,
+        recorded_at=row.promoted_at,
+        validation=row.validation,
+        revoked_at=row.revoked_at,
+        revoked_reason=row.revoked_reason or "",
+    )

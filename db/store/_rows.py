@@ -1,0 +1,73 @@
+"""Jobs and events as rows and as dataclasses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from db.domain.jobs import Event, Job
+from db.domain.states import JobAction, JobState
+from db.schema import catalog, queue
+
+#: Everything of a job, with what its worker needs to know of its campaign and model.
+job_query = (
+    sa.select(
+        queue.jobs,
+        catalog.models.c.name.label("model"),
+        catalog.model_versions.c.source,
+        catalog.cpu_archs.c.name.label("arch"),
+        queue.campaigns.c.strategy,
+        queue.campaigns.c.trials,
+        queue.campaigns.c.seconds,
+        queue.campaigns.c.seed,
+    )
+    .select_from(queue.jobs)
+    .join(queue.campaigns)
+    .join(catalog.cpu_archs)
+    .join(catalog.model_versions)
+    .join(catalog.models)
+)
+
+
+def to_job(row: sa.Row[Any]) -> Job:
+    """Job of a row of `job_query`."""
+    return Job(
+        id=row.id,
+        campaign_id=row.campaign_id,
+        model_version=row.model_version_id,
+        model=row.model,
+        source=row.source,
+        arch=row.arch,
+        bucket=row.bucket,
+        state=JobState(row.state),
+        attempt=row.attempt,
+        priority=row.priority,
+        reason=row.reason,
+        strategy=row.strategy,
+        trials=row.trials,
+        seconds=row.seconds,
+        seed=row.seed,
+        failures=row.failures,
+        worker=row.worker,
+        not_before=row.not_before,
+        lease_expires_at=row.lease_expires_at,
+        created_at=row.created_at,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+    )
+
+
+def to_event(row: sa.Row[Any]) -> Event:
+    """Event of a row of the events table."""
+    return Event(
+        id=row.id,
+        job_id=row.job_id,
+        at=row.at,
+        action=JobAction(row.action),
+        before=JobState(row.before) if row.before is not None else None,
+        after=JobState(row.after),
+        attempt=row.attempt,
+        worker=row.worker,
+        reason=row.reason,
+    )

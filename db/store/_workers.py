@@ -1,0 +1,80 @@
+"""Worker processes of the fleet."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from db.domain.jobs import WorkerInfo
+from db.errors import NotFound
+from db.schema import queue
+from db.schema.clock import now
+from db.store._moves import jobs, locked, move_after_failure
+from db.store._part import Part
+
+workers = queue.workers
+
+
+class Workers(Part):
+    """Who serves, and since when."""
+
+    def register_worker(self, worker: WorkerInfo) -> None:
+        row = {
+            "id": worker.id,
+            "host": worker.host,
+            "arch": worker.arch,
+            "cpu": worker.cpu,
+            "pid": worker.pid,
+            "slots": worker.slots,
+            "labels": dict(worker.labels),
+        }
+        insert = self._db.insert(workers).on_conflict_do_update(
+            index_elements=["id"], set_={"seen_at": now(), "gone_at": None}
+        )
+        self._db.write(lambda connection: connection.execute(insert, row))
+
+    def heartbeat(self, worker: str) -> None:
+        statement = (
+            sa.update(workers)
+            .where(workers.c.id == worker)
+            .values(seen_at=now())
+            .returning(workers.c.id)
+        )
+        if self._db.write(lambda connection: connection.execute(statement).first()) is None:
+            raise NotFound(f"unknown worker {worker!r}; register it with register_worker first")
+
+    def retire_worker(self, worker: str, reason: str) -> int:
+        def body(connection: sa.Connection) -> int:
+            # Jobs first: a worker marked gone whose jobs still run would never be looked at again.
+            rows = connection.execute(locked(queue.RUNNING, jobs.c.worker == worker)).all()
+            for row in rows:
+                move_after_failure(connection, row, lost=True, reason=reason)
+            connection.execute(
+                sa.update(workers).where(workers.c.id == worker).values(gone_at=now())
+            )
+            return len(rows)
+
+        return self._db.write(body)
+
+    def workers(self, *, gone: bool = False) -> list[WorkerInfo]:
+        query = sa.select(workers).order_by(workers.c.seen_at.desc(), workers.c.id)
+        if not gone:
+            query = query.where(workers.c.gone_at.is_(None))
+        rows = self._db.read(lambda connection: connection.execute(query).all())
+        return [_info(row) for row in rows]
+
+
+def _info(row: sa.Row[Any]) -> WorkerInfo:
+    return WorkerInfo(
+        id=row.id,
+        host=row.host,
+        arch=row.arch,
+        cpu=row.cpu,
+        pid=row.pid,
+        slots=row.slots,
+        labels=row.labels,
+        started_at=row.started_at,
+        seen_at=row.seen_at,
+        gone_at=row.gone_at,
+    )

@@ -1,0 +1,317 @@
+"""The contract of the shared log database."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import Self
+
+from db.domain.catalog import (
+    CpuArch,
+    ModelVersion,
+    StoredModelVersion,
+    Task,
+    Toolchain,
+    Workload,
+)
+from db.domain.jobs import (
+    CampaignProgress,
+    CampaignSpec,
+    Event,
+    Job,
+    JobProgress,
+    JobSpec,
+    Lease,
+    Schedule,
+    WorkerInfo,
+)
+from db.domain.measurements import BestRecord, Measured, Measurement, Promotion
+
+
+class Store(ABC):
+    """The fleet's memory, and its only durable state.
+
+    Consistency
+        Every method is one transaction: when it returns, what it wrote is committed and is seen
+        by every later call of any process; when it raises, nothing of it is there. Methods that
+        lost a race or their server are run again inside, and raise only when that did not help.
+    Identity
+        Catalog rows are named by digest or name. Adding one twice is no error and changes nothing,
+        except that a model version remembers its newest source.
+    Measurements
+        Append-only, identified by ``uid``. Adding one twice stores it once, whoever adds it and
+        however late, also after the lease of its job was lost.
+    Jobs
+        A job is held by at most one live lease. ``renew``, ``finish``, ``fail`` and ``release``
+        prove the lease by its token and raise `LeaseLost` once it is another's, or nobody's.
+        Repeating one that already succeeded does nothing. Which transitions exist is told by
+        ``db.domain.states.TRANSITIONS``; each one that happens leaves an event.
+    Time
+        The database's clock, in UTC. No method takes a time from its caller.
+    Best records
+        Only validated measurements, the fastest per key; readers see the old one or the new one,
+        never neither. Every best that was replaced stays in the history.
+    Threads and processes
+        A store may be used by many threads. It must not cross a fork: open one per process.
+    Results
+        Plain frozen dataclasses, detached from the database. Lists are in a stated order.
+    """
+
+    #: URL of the database, the password masked.
+    url: str
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close every connection; the store is of no use afterwards."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    # Catalog
+
+    @abstractmethod
+    def add_arch(self, arch: CpuArch) -> None:
+        """Add a CPU architecture."""
+
+    @abstractmethod
+    def archs(self) -> list[CpuArch]:
+        """Every CPU architecture, by name."""
+
+    @abstractmethod
+    def add_toolchain(self, toolchain: Toolchain) -> str:
+        """Add a toolchain; return its key."""
+
+    @abstractmethod
+    def toolchains(self) -> list[Toolchain]:
+        """Every toolchain, the newest first."""
+
+    @abstractmethod
+    def add_workloads(self, workloads: Iterable[Workload]) -> None:
+        """Add workloads."""
+
+    @abstractmethod
+    def workloads(self, digests: Sequence[str]) -> dict[str, Workload]:
+        """Workloads by digest; unknown digests are left out."""
+
+    @abstractmethod
+    def add_model_version(self, version: ModelVersion) -> int:
+        """Add a graph of a model, or note that it was seen again; return its id."""
+
+    @abstractmethod
+    def models(self) -> list[StoredModelVersion]:
+        """The latest version of each model, by name."""
+
+    @abstractmethod
+    def model_version(self, model: str | int) -> StoredModelVersion:
+        """A version by its id, or the latest one by the model's name; else `NotFound`."""
+
+    @abstractmethod
+    def set_tasks(
+        self, model_version: int, arch: str, bucket: int, tasks: Iterable[Task]
+    ) -> None:
+        """Replace the tasks of a bucket, adding workloads that are new."""
+
+    @abstractmethod
+    def tasks(self, model_version: int, arch: str, bucket: int) -> list[Task]:
+        """Tasks of a bucket, the heaviest (weight times calls) first."""
+
+    @abstractmethod
+    def buckets(self, model_version: int, arch: str) -> list[int]:
+        """Buckets that have tasks, ascending."""
+
+    # Campaigns
+
+    @abstractmethod
+    def create_campaign(self, spec: CampaignSpec, jobs: Iterable[JobSpec]) -> int:
+        """Create a campaign and queue its jobs; with a ``key`` that exists, return that one."""
+
+    @abstractmethod
+    def find_campaign(
+        self, model_version: int, archs: Sequence[str], buckets: Sequence[int], strategy: str
+    ) -> int | None:
+        """Newest unfinished campaign of exactly these jobs: what a restarted command resumes."""
+
+    @abstractmethod
+    def campaigns(self, limit: int = 100) -> list[CampaignProgress]:
+        """Campaigns, the newest first."""
+
+    @abstractmethod
+    def campaign_progress(self, campaign_id: int) -> CampaignProgress:
+        """One campaign; `NotFound` if there is none."""
+
+    @abstractmethod
+    def job_progress(self, campaign_id: int) -> list[JobProgress]:
+        """Jobs of a campaign, in the order they were queued."""
+
+    @abstractmethod
+    def cancel_campaign(self, campaign_id: int, reason: str) -> int:
+        """Cancel every job that is not final; return how many. Holders lose their leases."""
+
+    @abstractmethod
+    def put_schedule(self, schedule: Schedule) -> None:
+        """Add or replace a schedule by its name."""
+
+    @abstractmethod
+    def schedules(self) -> list[Schedule]:
+        """Every schedule, by name."""
+
+    @abstractmethod
+    def remove_schedule(self, name: str) -> None:
+        """Remove a schedule; `NotFound` if there is none."""
+
+    # Jobs
+
+    @abstractmethod
+    def job(self, job_id: int) -> Job:
+        """One job; `NotFound` if there is none."""
+
+    @abstractmethod
+    def claim_job(
+        self,
+        worker: str,
+        *,
+        archs: Sequence[str] | None = None,
+        lease_s: float = 60.0,
+        campaign_id: int | None = None,
+    ) -> Lease | None:
+        """Take the first claimable job: highest priority, then oldest; ``None`` if there is none.
+
+        When nothing is claimable, expired leases are collected and it looks once more, so a fleet
+        recovers even if nobody calls ``expire_leases``.
+
+        Parameters
+        ----------
+        worker
+            Who takes it.
+        archs
+            Only jobs of these architectures; ``None`` for all.
+        lease_s
+            Seconds until others may take it, unless renewed.
+        campaign_id
+            Only jobs of this campaign.
+        """
+
+    @abstractmethod
+    def renew(self, lease: Lease, lease_s: float = 60.0) -> Lease:
+        """Extend a lease to `lease_s` seconds from now."""
+
+    @abstractmethod
+    def finish(self, lease: Lease, reason: str = "") -> None:
+        """The work is done."""
+
+    @abstractmethod
+    def fail(self, lease: Lease, reason: str, retry: bool = True) -> Job:
+        """The work failed: queued again after a back-off, quarantined, or failed for good."""
+
+    @abstractmethod
+    def release(self, lease: Lease, reason: str = "") -> None:
+        """Give the job back unfinished; no failure is counted."""
+
+    @abstractmethod
+    def cancel_job(self, job_id: int, reason: str) -> bool:
+        """Call a job off; whether it was not final before."""
+
+    @abstractmethod
+    def requeue_job(self, job_id: int, reason: str) -> bool:
+        """Queue a failed, quarantined or cancelled job again, its failures forgotten."""
+
+    @abstractmethod
+    def expire_leases(self) -> int:
+        """Move jobs whose lease ran out to lost or quarantined; return how many."""
+
+    @abstractmethod
+    def events(self, job_id: int) -> list[Event]:
+        """The story of a job, oldest first."""
+
+    # Workers
+
+    @abstractmethod
+    def register_worker(self, worker: WorkerInfo) -> None:
+        """Announce a worker, or announce it again."""
+
+    @abstractmethod
+    def heartbeat(self, worker: str) -> None:
+        """Note that a worker lives; `NotFound` if it was never registered."""
+
+    @abstractmethod
+    def retire_worker(self, worker: str, reason: str) -> int:
+        """Take a worker's jobs from it, then mark it gone; return how many jobs it held."""
+
+    @abstractmethod
+    def workers(self, *, gone: bool = False) -> list[WorkerInfo]:
+        """Workers that serve, or with `gone` all there ever were; newest heartbeat first."""
+
+    # Measurements and records
+
+    @abstractmethod
+    def add_measurements(self, measurements: Sequence[Measurement]) -> int:
+        """Store measurements; return how many were not there yet."""
+
+    @abstractmethod
+    def measured(
+        self, workload: str, arch: str, toolchain: str, regime: str = "warm"
+    ) -> dict[str, Measured]:
+        """Everything measured for a key, by candidate."""
+
+    @abstractmethod
+    def top_measurements(
+        self, workload: str, arch: str, toolchain: str, limit: int, regime: str = "warm"
+    ) -> list[Measurement]:
+        """The fastest valid measurement of each of the `limit` fastest candidates."""
+
+    @abstractmethod
+    def promote(
+        self, promotion: Promotion, *, measurements: Sequence[Measurement] = ()
+    ) -> bool:
+        """Make a validated measurement the best of its key, if it is faster than the best so far.
+
+        Parameters
+        ----------
+        promotion
+            The claim, and how it was validated.
+        measurements
+            Measurements to store in the same transaction, e.g. the one it rests on.
+
+        Returns
+        -------
+        bool
+            Whether it became the best.
+        """
+
+    @abstractmethod
+    def best_records(
+        self, workloads: Sequence[str], arch: str, toolchain: str | None, regime: str = "warm"
+    ) -> dict[str, BestRecord]:
+        """Best records by digest, in one query; with no toolchain, the fastest of any."""
+
+    @abstractmethod
+    def lookup(
+        self,
+        model_version: int,
+        bucket: int | None,
+        arch: str,
+        toolchain: str | None,
+        regime: str = "warm",
+    ) -> Mapping[str, BestRecord]:
+        """Best records of a model version by digest, in one query; all buckets if none is named."""
+
+    @abstractmethod
+    def history(
+        self, workload: str, arch: str, toolchain: str, regime: str = "warm"
+    ) -> list[BestRecord]:
+        """Every record that was the best of a key, oldest first; revoked ones are marked."""
+
+    @abstractmethod
+    def rollback(
+        self, workload: str, arch: str, toolchain: str, reason: str, regime: str = "warm"
+    ) -> BestRecord | None:
+        """Revoke the best of a key for good; return the fastest of its history that stands in."""
