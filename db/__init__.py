@@ -88,9 +88,7 @@ __all__ = [
 ]
 
 
-def open_store(
-    url: str | None = None, *, create: bool = True, read_only: bool = False
-) -> Store:
+def open_store(url: str | None = None, *, create: bool = True, read_only: bool = False) -> Store:
     """Open the shared database.
 
     Parameters

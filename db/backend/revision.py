@@ -31,7 +31,7 @@ def revision(connection: sa.Connection) -> str | Special:
     if "alembic_version" in names:
         found = connection.execute(sa.select(_version.c.version_num)).scalar_one_or_none()
         if found is not None:
-            return found
+            return str(found)
         return Special.EMPTY if names == ["alembic_version"] else Special.FOREIGN
     return Special.FOREIGN if names else Special.EMPTY
 

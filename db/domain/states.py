@@ -111,14 +111,10 @@ TRANSITIONS: Mapping[tuple[JobState, JobAction], JobState] = MappingProxyType(
 )
 
 #: States nothing leaves without a person.
-FINAL_STATES = frozenset(
-    {JobState.DONE, JobState.FAILED, JobState.QUARANTINED, JobState.CANCELLED}
-)
+FINAL_STATES = frozenset({JobState.DONE, JobState.FAILED, JobState.QUARANTINED, JobState.CANCELLED})
 
 #: States a worker may claim from.
-CLAIMABLE_STATES = frozenset(
-    source for source, action in TRANSITIONS if action is JobAction.CLAIM
-)
+CLAIMABLE_STATES = frozenset(source for source, action in TRANSITIONS if action is JobAction.CLAIM)
 
 
 def sources(action: JobAction) -> frozenset[JobState]:

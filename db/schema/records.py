@@ -50,9 +50,7 @@ measurements = sa.Table(
     one_of("error_kind", tuple(ErrorKind)),
     sa.CheckConstraint("(median IS NULL) = (error_kind IS NOT NULL)", name="value_or_error"),
     # All measurements of a key, the fastest first.
-    sa.Index(
-        "ix_measurements_key", "workload_id", "arch_id", "toolchain_id", "regime", "median"
-    ),
+    sa.Index("ix_measurements_key", "workload_id", "arch_id", "toolchain_id", "regime", "median"),
     sa.Index("ix_measurements_job", "job_id", "id"),
     sa.Index("ix_measurements_record", "record_id"),
     comment="every attempt, good or bad; append-only, thinned out by prune",

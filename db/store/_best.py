@@ -12,7 +12,7 @@ from db.errors import NotFound
 from db.schema import catalog, records
 from db.schema.clock import now
 from db.store._measurements import Measurements
-from db.store._part import chunks
+from db.store._part import Row, Select, chunks, equal
 
 best_records = records.best_records
 measurements = records.measurements
@@ -56,9 +56,7 @@ _best = sa.select(*_columns).select_from(
 class Best(Measurements):
     """The fastest validated records, and how they came to be."""
 
-    def promote(
-        self, promotion: Promotion, *, measurements: Sequence[Measurement] = ()
-    ) -> bool:
+    def promote(self, promotion: Promotion, *, measurements: Sequence[Measurement] = ()) -> bool:
         host_ids = self._host_ids(measurements)
 
         def body(connection: sa.Connection) -> bool:
@@ -72,7 +70,7 @@ class Best(Measurements):
         self, workloads: Sequence[str], arch: str, toolchain: str | None, regime: str = "warm"
     ) -> dict[str, BestRecord]:
         def body(connection: sa.Connection) -> list[BestRecord]:
-            conditions = self._of_key(connection, arch, toolchain, regime)
+            conditions = self._of_arch(connection, arch, toolchain, regime)
             ids = sorted(self._workloads.find(connection, workloads).values())
             found: list[BestRecord] = []
             for some in chunks(ids):
@@ -92,11 +90,7 @@ class Best(Measurements):
     ) -> dict[str, BestRecord]:
         def body(connection: sa.Connection) -> list[BestRecord]:
             query = lookup_query(
-                model_version,
-                bucket,
-                self._archs.one(connection, arch),
-                None if toolchain is None else self._toolchains.one(connection, toolchain),
-                regime,
+                model_version, bucket, self._of_arch(connection, arch, toolchain, regime)
             )
             return [_record(row) for row in connection.execute(query)]
 
@@ -106,12 +100,10 @@ class Best(Measurements):
         self, workload: str, arch: str, toolchain: str, regime: str = "warm"
     ) -> list[BestRecord]:
         def body(connection: sa.Connection) -> list[BestRecord]:
-            query = _history.where(
-                promotions.c.workload_id == self._workloads.one(connection, workload),
-                promotions.c.arch_id == self._archs.one(connection, arch),
-                promotions.c.toolchain_id == self._toolchains.one(connection, toolchain),
-                promotions.c.regime == regime,
-            ).order_by(promotions.c.id)
+            key = self._find_key(connection, workload, arch, toolchain, regime)
+            if key is None:
+                return []
+            query = _history.where(*equal(promotions, key)).order_by(promotions.c.id)
             return [_record(row) for row in connection.execute(query)]
 
         return self._db.read(body)
@@ -120,38 +112,33 @@ class Best(Measurements):
         self, workload: str, arch: str, toolchain: str, reason: str, regime: str = "warm"
     ) -> BestRecord | None:
         def body(connection: sa.Connection) -> BestRecord | None:
-            key = {
-                "workload_id": self._workloads.one(connection, workload),
-                "arch_id": self._archs.one(connection, arch),
-                "toolchain_id": self._toolchains.one(connection, toolchain),
-                "regime": regime,
-            }
+            key = self._require_key(connection, workload, arch, toolchain, regime)
             return _rollback(connection, key, reason)
 
         return self._db.write(body)
 
-    def _of_key(
+    def _of_arch(
         self, connection: sa.Connection, arch: str, toolchain: str | None, regime: str
     ) -> list[sa.ColumnElement[bool]]:
-        conditions = [
-            best_records.c.arch_id == self._archs.one(connection, arch),
-            best_records.c.regime == regime,
-        ]
+        arch_id = self._archs.find_one(connection, arch)
+        # An unknown name is equal to nothing: a host that nobody tuned for finds no records.
+        conditions = [best_records.c.regime == regime, _is(best_records.c.arch_id, arch_id)]
         if toolchain is not None:
-            toolchain_id = self._toolchains.one(connection, toolchain)
-            conditions.append(best_records.c.toolchain_id == toolchain_id)
+            toolchain_id = self._toolchains.find_one(connection, toolchain)
+            conditions.append(_is(best_records.c.toolchain_id, toolchain_id))
         return conditions
 
     def _promote(self, connection: sa.Connection, promotion: Promotion) -> bool:
-        key = {
-            "workload_id": self._workloads.one(connection, promotion.workload),
-            "arch_id": self._archs.one(connection, promotion.arch),
-            "toolchain_id": self._toolchains.one(connection, promotion.toolchain),
-            "regime": promotion.regime,
-        }
+        key = self._require_key(
+            connection,
+            promotion.workload,
+            promotion.arch,
+            promotion.toolchain,
+            promotion.regime,
+        )
         measured = self._measured_for(connection, promotion, key)
         best = connection.execute(
-            sa.select(best_records.c.run_secs).where(*_equal(best_records, key))
+            sa.select(best_records.c.run_secs).where(*equal(best_records, key))
         ).scalar_one_or_none()
         if best is not None and best <= promotion.run_secs_median:
             return False
@@ -188,7 +175,7 @@ class Best(Measurements):
 
     def _measured_for(
         self, connection: sa.Connection, promotion: Promotion, key: dict[str, Any]
-    ) -> sa.Row[Any]:
+    ) -> Row:
         row = connection.execute(
             sa.select(measurements, tuning_records.c.trace)
             .join(tuning_records, tuning_records.c.id == measurements.c.record_id)
@@ -208,52 +195,41 @@ class Best(Measurements):
 
 
 def lookup_query(
-    model_version: int, bucket: int | None, arch_id: int, toolchain_id: int | None, regime: str
-) -> sa.Select[Any]:
+    model_version: int, bucket: int | None, of_arch: Sequence[sa.ColumnElement[bool]]
+) -> Select:
     """Best records of all tasks of a model version: one index probe per task."""
     tasks = catalog.tasks
-    wanted = (
-        sa.select(tasks.c.workload_id)
-        .distinct()
-        .where(tasks.c.model_version_id == model_version, tasks.c.arch_id == arch_id)
+    wanted = sa.select(tasks.c.workload_id).where(
+        tasks.c.model_version_id == model_version, tasks.c.arch_id == best_records.c.arch_id
     )
     if bucket is not None:
         wanted = wanted.where(tasks.c.bucket == bucket)
-    query = _best.where(
-        best_records.c.workload_id.in_(wanted),
-        best_records.c.arch_id == arch_id,
-        best_records.c.regime == regime,
-    )
-    if toolchain_id is not None:
-        query = query.where(best_records.c.toolchain_id == toolchain_id)
-    return query
+    return _best.where(best_records.c.workload_id.in_(wanted), *of_arch)
 
 
-def _equal(table: sa.Table, key: dict[str, Any]) -> list[sa.ColumnElement[bool]]:
-    return [table.c[name] == value for name, value in key.items()]
+def _is(column: sa.Column[int], value: int | None) -> sa.ColumnElement[bool]:
+    return sa.false() if value is None else column == value
 
 
 def _revoked(connection: sa.Connection, key: dict[str, Any], record_id: int) -> bool:
     query = sa.select(promotions.c.id).where(
-        *_equal(promotions, key),
+        *equal(promotions, key),
         promotions.c.record_id == record_id,
         promotions.c.revoked_at.is_not(None),
     )
     return connection.execute(query).first() is not None
 
 
-def _rollback(
-    connection: sa.Connection, key: dict[str, Any], reason: str
-) -> BestRecord | None:
+def _rollback(connection: sa.Connection, key: dict[str, Any], reason: str) -> BestRecord | None:
     best = connection.execute(
         sa.select(promotions.c.id, promotions.c.record_id)
         .join(best_records, best_records.c.promotion_id == promotions.c.id)
-        .where(*_equal(best_records, key))
+        .where(*equal(best_records, key))
         .with_for_update()
     ).first()
     if best is None:
         raise NotFound("nothing to roll back: this workload has no best record")
-    history = _equal(promotions, key)
+    history = equal(promotions, key)
     # Every promotion of the candidate: the same wrong trace may have been promoted before.
     connection.execute(
         sa.update(promotions)
@@ -267,11 +243,11 @@ def _rollback(
         .limit(1)
     ).first()
     if heir is None:
-        connection.execute(sa.delete(best_records).where(*_equal(best_records, key)))
+        connection.execute(sa.delete(best_records).where(*equal(best_records, key)))
         return None
     connection.execute(
         sa.update(best_records)
-        .where(*_equal(best_records, key))
+        .where(*equal(best_records, key))
         .values(promotion_id=heir.id, run_secs=heir.run_secs)
     )
     return _record(heir)
@@ -283,7 +259,7 @@ def _fastest(found: Sequence[BestRecord]) -> dict[str, BestRecord]:
     return {record.workload: record for record in ordered}
 
 
-def _record(row: sa.Row[Any]) -> BestRecord:
+def _record(row: Row) -> BestRecord:
     return BestRecord(
         workload=row.digest,
         arch=row.arch,

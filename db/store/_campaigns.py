@@ -97,15 +97,11 @@ class Campaigns(Part):
         return [Schedule(row.name, row.due, row.spec, row.enabled) for row in rows]
 
     def remove_schedule(self, name: str) -> None:
-        statement = (
-            sa.delete(schedules).where(schedules.c.name == name).returning(schedules.c.id)
-        )
+        statement = sa.delete(schedules).where(schedules.c.name == name).returning(schedules.c.id)
         if self._db.write(lambda connection: connection.execute(statement).first()) is None:
             raise NotFound(f"unknown schedule {name!r}")
 
-    def _insert_campaign(
-        self, connection: sa.Connection, spec: CampaignSpec
-    ) -> tuple[int, bool]:
+    def _insert_campaign(self, connection: sa.Connection, spec: CampaignSpec) -> tuple[int, bool]:
         insert = (
             self._db.insert(campaigns)
             .values(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import sqlalchemy as sa
 
@@ -11,7 +10,7 @@ from db.domain.catalog import CpuArch, ModelVersion, StoredModelVersion, Task, T
 from db.errors import NotFound
 from db.schema import catalog
 from db.schema.clock import now
-from db.store._part import Part, chunks
+from db.store._part import Part, Row, chunks
 
 _workload_columns = (
     catalog.workloads.c.digest,
@@ -81,9 +80,7 @@ class Catalog(Part):
         def body(connection: sa.Connection) -> dict[str, Workload]:
             found: dict[str, Workload] = {}
             for some in chunks(digests):
-                query = sa.select(*_workload_columns).where(
-                    catalog.workloads.c.digest.in_(some)
-                )
+                query = sa.select(*_workload_columns).where(catalog.workloads.c.digest.in_(some))
                 found.update((row.digest, Workload(*row)) for row in connection.execute(query))
             return found
 
@@ -177,7 +174,9 @@ class Catalog(Part):
         table = catalog.tasks
 
         def body(connection: sa.Connection) -> list[Task]:
-            arch_id = self._archs.one(connection, arch)
+            arch_id = self._archs.find_one(connection, arch)
+            if arch_id is None:
+                return []
             query = (
                 sa.select(table.c.calls, table.c.weight, *_workload_columns)
                 .join(catalog.workloads)
@@ -185,8 +184,8 @@ class Catalog(Part):
                 .order_by((table.c.calls * table.c.weight).desc(), catalog.workloads.c.digest)
             )
             return [
-                Task(Workload(*row[2:]), calls=row.calls, weight=row.weight)
-                for row in connection.execute(query)
+                Task(Workload(*described), calls=calls, weight=weight)
+                for calls, weight, *described in connection.execute(query)
             ]
 
         return self._db.read(body)
@@ -195,7 +194,9 @@ class Catalog(Part):
         table = catalog.tasks
 
         def body(connection: sa.Connection) -> list[int]:
-            arch_id = self._archs.one(connection, arch)
+            arch_id = self._archs.find_one(connection, arch)
+            if arch_id is None:
+                return []
             query = (
                 sa.select(table.c.bucket)
                 .distinct()
@@ -236,9 +237,7 @@ class Catalog(Part):
             raise NotFound(f"unknown model version {model_version}; add it with add_model_version")
 
 
-def _of_bucket(
-    model_version: int, arch_id: int, bucket: int
-) -> tuple[sa.ColumnElement[bool], ...]:
+def _of_bucket(model_version: int, arch_id: int, bucket: int) -> tuple[sa.ColumnElement[bool], ...]:
     table = catalog.tasks
     return (
         table.c.model_version_id == model_version,
@@ -247,7 +246,7 @@ def _of_bucket(
     )
 
 
-def _stored(row: sa.Row[Any]) -> StoredModelVersion:
+def _stored(row: Row) -> StoredModelVersion:
     return StoredModelVersion(
         id=row.id,
         model=row.name,

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from typing import Any
 
 import sqlalchemy as sa
 
 from db.domain.measurements import Measured, Measurement
 from db.schema import catalog, queue, records
-from db.store._part import Part, chunks
+from db.store._part import Part, Row, chunks, equal
 
 measurements = records.measurements
 tuning_records = records.tuning_records
@@ -53,6 +52,9 @@ class Measurements(Part):
         self, workload: str, arch: str, toolchain: str, regime: str = "warm"
     ) -> dict[str, Measured]:
         def body(connection: sa.Connection) -> dict[str, Measured]:
+            key = self._find_key(connection, workload, arch, toolchain, regime)
+            if key is None:
+                return {}
             query = (
                 sa.select(
                     tuning_records.c.candidate,
@@ -62,7 +64,7 @@ class Measurements(Part):
                     tuning_records.c.trace,
                 )
                 .join(tuning_records, tuning_records.c.id == measurements.c.record_id)
-                .where(*self._key(connection, workload, arch, toolchain, regime))
+                .where(*equal(measurements, key))
                 .order_by(measurements.c.id)
             )
             found: dict[str, Measured] = {}
@@ -78,11 +80,13 @@ class Measurements(Part):
         self, workload: str, arch: str, toolchain: str, limit: int, regime: str = "warm"
     ) -> list[Measurement]:
         def body(connection: sa.Connection) -> list[Measurement]:
-            key = self._key(connection, workload, arch, toolchain, regime)
+            key = self._find_key(connection, workload, arch, toolchain, regime)
+            if key is None:
+                return []
             # Walks the index from the fastest on, and stops after `limit` different candidates.
             ranked = (
                 sa.select(measurements.c.id, measurements.c.record_id)
-                .where(*key, measurements.c.median.is_not(None))
+                .where(*equal(measurements, key), measurements.c.median.is_not(None))
                 .order_by(measurements.c.median, measurements.c.id)
             )
             first: dict[int, int] = {}
@@ -99,16 +103,6 @@ class Measurements(Part):
             return found
 
         return self._db.read(body)
-
-    def _key(
-        self, connection: sa.Connection, workload: str, arch: str, toolchain: str, regime: str
-    ) -> tuple[sa.ColumnElement[bool], ...]:
-        return (
-            measurements.c.workload_id == self._workloads.one(connection, workload),
-            measurements.c.arch_id == self._archs.one(connection, arch),
-            measurements.c.toolchain_id == self._toolchains.one(connection, toolchain),
-            measurements.c.regime == regime,
-        )
 
     def _host_ids(self, added: Sequence[Measurement]) -> dict[tuple[str, str], int]:
         # In a transaction of their own: their ids may be remembered only once they are committed.
@@ -212,9 +206,7 @@ class Measurements(Part):
                     found[workload_id, candidate] = record_id
         return found
 
-    def _count(
-        self, connection: sa.Connection, fresh: Counter[tuple[int | None, str]]
-    ) -> None:
+    def _count(self, connection: sa.Connection, fresh: Counter[tuple[int | None, str]]) -> None:
         rows = [
             {"job_id": job_id, "error_kind": kind, "measurements": count}
             for (job_id, kind), count in fresh.items()
@@ -237,7 +229,7 @@ def _tells_more(median: float | None, known: float | None) -> bool:
     return known is None or median < known
 
 
-def to_measurement(row: sa.Row[Any]) -> Measurement:
+def to_measurement(row: Row) -> Measurement:
     """Measurement of a row with its names."""
     return Measurement(
         uid=row.uid,

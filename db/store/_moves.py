@@ -10,6 +10,7 @@ from db.domain.retry import RetryPolicy, after_failure
 from db.domain.states import TRANSITIONS, JobAction, JobState
 from db.schema import queue
 from db.schema.clock import after, now
+from db.store._part import Row, Select
 
 jobs = queue.jobs
 
@@ -27,7 +28,7 @@ _deciding = (
 )
 
 
-def locked(*conditions: Any, skip_locked: bool = False) -> sa.Select[Any]:
+def locked(*conditions: Any, skip_locked: bool = False) -> Select:
     """Select jobs to be moved, locked until the end of the transaction, in the order of ids."""
     return (
         sa.select(*_deciding)
@@ -41,7 +42,7 @@ def locked(*conditions: Any, skip_locked: bool = False) -> sa.Select[Any]:
 
 def move(
     connection: sa.Connection,
-    row: sa.Row[Any],
+    row: Row,
     action: JobAction,
     *,
     reason: str,
@@ -90,9 +91,7 @@ def move(
     )
 
 
-def move_after_failure(
-    connection: sa.Connection, row: sa.Row[Any], *, lost: bool, reason: str
-) -> None:
+def move_after_failure(connection: sa.Connection, row: Row, *, lost: bool, reason: str) -> None:
     """Count a failure or a loss: another attempt after a back-off, or quarantine."""
     policy = RetryPolicy(row.max_failures, row.backoff_s, row.backoff_max_s)
     decision = after_failure(policy, row.failures + 1, lost=lost)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from typing import TypeVar
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
@@ -12,6 +12,10 @@ from db.errors import NotFound
 from db.schema.catalog import cpu_archs, toolchains, workloads
 
 T = TypeVar("T")
+
+#: A row, and a query, of any columns.
+Row = sa.Row[*tuple[Any, ...]]
+Select = sa.Select[*tuple[Any, ...]]
 
 #: Names per statement; both databases take far more, but plans and logs stay readable.
 CHUNK = 500
@@ -50,6 +54,10 @@ class Ids:
                 raise NotFound(f"unknown {self._what} {name!r}; {self._advice}")
         return found
 
+    def find_one(self, connection: sa.Connection, name: str) -> int | None:
+        """Id of `name`, or ``None``."""
+        return self.find(connection, (name,)).get(name)
+
     def one(self, connection: sa.Connection, name: str) -> int:
         """Id of `name`, or `NotFound`."""
         return self.require(connection, (name,))[name]
@@ -67,3 +75,31 @@ class Part:
         self._archs = Ids(cpu_archs.c.name, "CPU architecture", "add it with add_arch first")
         self._toolchains = Ids(toolchains.c.key, "toolchain", "add it with add_toolchain first")
         self._workloads = Ids(workloads.c.digest, "workload", "add it with add_workloads first")
+
+    def _find_key(
+        self, connection: sa.Connection, workload: str, arch: str, toolchain: str, regime: str
+    ) -> dict[str, Any] | None:
+        """Columns that a key of records has, or ``None`` if one of its names is unknown."""
+        key = {
+            "workload_id": self._workloads.find_one(connection, workload),
+            "arch_id": self._archs.find_one(connection, arch),
+            "toolchain_id": self._toolchains.find_one(connection, toolchain),
+            "regime": regime,
+        }
+        return None if None in key.values() else key
+
+    def _require_key(
+        self, connection: sa.Connection, workload: str, arch: str, toolchain: str, regime: str
+    ) -> dict[str, Any]:
+        """Columns that a key of records has, or `NotFound`."""
+        return {
+            "workload_id": self._workloads.one(connection, workload),
+            "arch_id": self._archs.one(connection, arch),
+            "toolchain_id": self._toolchains.one(connection, toolchain),
+            "regime": regime,
+        }
+
+
+def equal(table: sa.Table, key: Mapping[str, Any]) -> list[sa.ColumnElement[bool]]:
+    """Conditions that columns of `table` have the values of `key`."""
+    return [table.c[name] == value for name, value in key.items()]

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
 from db.domain.jobs import CampaignProgress, JobProgress
-from db.domain.states import JobState, campaign_state
+from db.domain.states import CampaignState, JobState, campaign_state
 from db.errors import NotFound
 from db.schema import catalog, queue, records
 from db.store._moves import jobs
-from db.store._part import Part
+from db.store._part import Part, Row, Select
 from db.store._rows import job_query, to_job
 
 campaigns = queue.campaigns
@@ -47,7 +46,7 @@ class Progress(Part):
         return self._db.read(body)
 
 
-def _progress(connection: sa.Connection, query: sa.Select[Any]) -> list[CampaignProgress]:
+def _progress(connection: sa.Connection, query: Select) -> list[CampaignProgress]:
     rows = connection.execute(query).all()
     ids = [row.id for row in rows]
     states: dict[int, dict[JobState, int]] = {id_: dict.fromkeys(JobState, 0) for id_ in ids}
@@ -83,10 +82,11 @@ def _progress(connection: sa.Connection, query: sa.Select[Any]) -> list[Campaign
         outcomes[row.campaign_id][row.error_kind] = int(row.n)
     found = []
     for row in rows:
+        state = campaign_state(states[row.id])
         progress = CampaignProgress(
             campaign_id=row.id,
             name=row.name,
-            state=campaign_state(states[row.id]),
+            state=state,
             jobs=states[row.id],
             measurements=sum(outcomes[row.id].values()),
             errors={kind: n for kind, n in sorted(outcomes[row.id].items()) if kind},
@@ -95,13 +95,13 @@ def _progress(connection: sa.Connection, query: sa.Select[Any]) -> list[Campaign
             strategy=row.strategy,
             trials=row.trials,
             seconds=row.seconds,
-            finished_at=None,
+            finished_at=None if state is CampaignState.RUNNING else finished.get(row.id),
         )
         found.append(progress)
     return found
 
 
-def _totals(condition: sa.ColumnElement[bool]) -> sa.Select[Any]:
+def _totals(condition: sa.ColumnElement[bool]) -> Select:
     """Per job: its tasks, those with a best record, and the seconds these take."""
     tasks, best = catalog.tasks, records.best_records
     # The fastest over toolchains: a job does not know which one its worker will have.
@@ -146,9 +146,7 @@ def _totals(condition: sa.ColumnElement[bool]) -> sa.Select[Any]:
     )
 
 
-def _job_progress(
-    row: sa.Row[Any], outcomes: dict[str, int], totals: sa.Row[Any] | None
-) -> JobProgress:
+def _job_progress(row: Row, outcomes: dict[str, int], totals: Row | None) -> JobProgress:
     return JobProgress(
         job=to_job(row),
         measurements=sum(outcomes.values()),

@@ -15,7 +15,7 @@ from db.errors import LeaseLost, NotFound
 from db.schema import catalog, queue
 from db.schema.clock import after, now
 from db.store._moves import jobs, locked, move, move_after_failure
-from db.store._part import Part
+from db.store._part import Part, Select
 from db.store._rows import job_query, to_event, to_job
 
 
@@ -170,7 +170,7 @@ _OUTCOMES = {
 }
 
 
-def first_claimable(arch_ids: Sequence[int], campaign_id: int | None) -> sa.Select[Any]:
+def first_claimable(arch_ids: Sequence[int], campaign_id: int | None) -> Select:
     """Select and lock the job to claim next: one index probe per architecture."""
     conditions: list[Any] = [queue.CLAIMABLE, jobs.c.not_before <= now()]
     if campaign_id is not None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import sqlalchemy as sa
 
 from db.domain.jobs import Event, Job
 from db.domain.states import JobAction, JobState
 from db.schema import catalog, queue
+from db.store._part import Row
 
 #: Everything of a job, with what its worker needs to know of its campaign and model.
 job_query = (
@@ -30,7 +29,7 @@ job_query = (
 )
 
 
-def to_job(row: sa.Row[Any]) -> Job:
+def to_job(row: Row) -> Job:
     """Job of a row of `job_query`."""
     return Job(
         id=row.id,
@@ -58,7 +57,7 @@ def to_job(row: sa.Row[Any]) -> Job:
     )
 
 
-def to_event(row: sa.Row[Any]) -> Event:
+def to_event(row: Row) -> Event:
     """Event of a row of the events table."""
     return Event(
         id=row.id,

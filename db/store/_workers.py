@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import sqlalchemy as sa
 
 from db.domain.jobs import WorkerInfo
@@ -11,7 +9,7 @@ from db.errors import NotFound
 from db.schema import queue
 from db.schema.clock import now
 from db.store._moves import jobs, locked, move_after_failure
-from db.store._part import Part
+from db.store._part import Part, Row
 
 workers = queue.workers
 
@@ -65,7 +63,7 @@ class Workers(Part):
         return [_info(row) for row in rows]
 
 
-def _info(row: sa.Row[Any]) -> WorkerInfo:
+def _info(row: Row) -> WorkerInfo:
     return WorkerInfo(
         id=row.id,
         host=row.host,

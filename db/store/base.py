@@ -47,6 +47,9 @@ class Store(ABC):
         prove the lease by its token and raise `LeaseLost` once it is another's, or nobody's.
         Repeating one that already succeeded does nothing. Which transitions exist is told by
         ``db.domain.states.TRANSITIONS``; each one that happens leaves an event.
+    Unknown names
+        Writing about an architecture, toolchain, workload or model that was not added raises
+        `NotFound`. Reading about one yields nothing: nobody has tuned for it yet.
     Time
         The database's clock, in UTC. No method takes a time from its caller.
     Best records
@@ -115,9 +118,7 @@ class Store(ABC):
         """A version by its id, or the latest one by the model's name; else `NotFound`."""
 
     @abstractmethod
-    def set_tasks(
-        self, model_version: int, arch: str, bucket: int, tasks: Iterable[Task]
-    ) -> None:
+    def set_tasks(self, model_version: int, arch: str, bucket: int, tasks: Iterable[Task]) -> None:
         """Replace the tasks of a bucket, adding workloads that are new."""
 
     @abstractmethod
@@ -269,9 +270,7 @@ class Store(ABC):
         """The fastest valid measurement of each of the `limit` fastest candidates."""
 
     @abstractmethod
-    def promote(
-        self, promotion: Promotion, *, measurements: Sequence[Measurement] = ()
-    ) -> bool:
+    def promote(self, promotion: Promotion, *, measurements: Sequence[Measurement] = ()) -> bool:
         """Make a validated measurement the best of its key, if it is faster than the best so far.
 
         Parameters
