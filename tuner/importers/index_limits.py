@@ -140,10 +140,10 @@ class _Replay:
     def _evaluate(self, extent: Any) -> int:
         if isinstance(extent, (int, tvm.tirx.IntImm)):
             return int(extent)
-        value = tvm.tirx.stmt_functor.substitute(
-            extent, {v: tvm.tirx.const(n, "int64") for v, n in self._extent.items()}
-        )
-        return int(tvm.arith.Analyzer().simplify(value))
+        analyzer = tvm.arith.Analyzer()
+        for variable, size in self._extent.items():
+            analyzer.bind(variable, tvm.tirx.const(size, "int64"))
+        return int(analyzer.simplify(extent))
 
     def origin(self, expr: relax.Expr) -> tuple[str, np.ndarray] | None:
         """Input whose elements `expr` holds, and their positions in it; None if none."""

@@ -44,16 +44,17 @@ _COPY = """
     for b, d in T.grid(batch, T.int64({width})):
         with T.sblock("copy_{i}"):
             vb, vd = T.axis.remap("SS", [b, d])
-            out[vb, T.int64({start}) + vd] = a{source}[vb, vd]
+            out[vb, T.int64({start}) + vd] = {source}[vb, vd]
 """
 
 _BAG = """
+    s{i} = T.sblock_alloc_buffer((batch, T.int64({width})), "{dtype}")
     for b, d, h in T.grid(batch, T.int64({width}), T.int64({hots})):
         with T.sblock("bag_{i}"):
             vb, vd, vh = T.axis.remap("SSR", [b, d, h])
             with T.init():
-                out[vb, T.int64({start}) + vd] = T.{dtype}(0)
-            out[vb, T.int64({start}) + vd] = out[vb, T.int64({start}) + vd] + a{table}[a{indices}[vb, {at}vh], vd]
+                s{i}[vb, vd] = T.{dtype}(0)
+            s{i}[vb, vd] = s{i}[vb, vd] + a{table}[a{indices}[vb, {at}vh], vd]
 """
 
 
@@ -86,20 +87,22 @@ def embedding_concat(
     lines.append(f'    out = T.match_buffer(p_out, (batch, T.int64({total})), "{dtype}")')
     start = 0
     for i, segment in enumerate(segments):
+        source = f"s{i}"
         if isinstance(segment, CopySegment):
-            lines.append(_COPY.format(i=i, start=start, source=segment.source, width=segment.width))
+            source = f"a{segment.source}"
         else:
+            slot = "" if segment.slot is None else f"T.int64({segment.slot}), "
             lines.append(
                 _BAG.format(
                     i=i,
-                    start=start,
                     width=segment.width,
                     hots=segment.hots,
                     dtype=dtype,
                     table=segment.table,
                     indices=segment.indices,
-                    at="" if segment.slot is None else f"T.int64({segment.slot}), ",
+                    at=slot,
                 )
             )
+        lines.append(_COPY.format(i=i, start=start, width=segment.width, source=source))
         start += segment.width
     return from_source("\n".join(lines), extra_vars={"T": T})

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tvm.error import TVMError
-from tvm.s_tir import SBlockRV, Schedule
+from tvm.s_tir import Schedule
+from tvm.s_tir.schedule import SBlockRV, ScheduleError
 
 #: Floats in one vector of the widest ISA; the packed layouts use the same number.
 VECTOR = 16
@@ -77,7 +77,7 @@ def try_inline(sch: Schedule, block: SBlockRV) -> bool:
     """Inline a block into its consumers if TVM allows it."""
     try:
         sch.compute_inline(block)
-    except TVMError:
+    except ScheduleError:
         return False
     return True
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tvm.error import TVMError
-from tvm.s_tir import SBlockRV, Schedule
+from tvm.s_tir import Schedule
+from tvm.s_tir.schedule import SBlockRV, ScheduleError
 
 from tuner.arch import Simd
 from tuner.templates.base import Config, ConfigSpace, Knob, Template
@@ -48,7 +48,7 @@ def schedule_rest(sch: Schedule, names: list[str], vector: int = 16) -> None:
                 _reduction(sch, block, vector)
             else:
                 vectorize_inner(sch, block, vector)
-        except TVMError:
+        except ScheduleError:
             # An opaque or data-dependent block has no loop to vectorize: LLVM sees it as it is.
             continue
 

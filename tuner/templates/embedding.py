@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from tvm.s_tir import SBlockRV, Schedule
+from tvm.s_tir import Schedule
+from tvm.s_tir.schedule import SBlockRV
 
 from tuner.arch import Simd
 from tuner.templates.base import Config, ConfigSpace, Knob, Template
-from tuner.templates.blocks import children, extents, has_reduction, name_of, vectorize_inner
+from tuner.templates.blocks import block_names, extents, name_of, tile_block
 from tuner.templates.elementwise import schedule_rest
 from tuner.workloads.facts import Facts
 
@@ -37,40 +38,41 @@ class EmbeddingTemplate(Template):
 
     def apply(self, sch: Schedule, config: Config, facts: Facts) -> None:
         """Schedule every bag, and whatever stands beside them by default."""
-        rest = []
-        for block in children(sch):
-            name = name_of(sch, block)
-            if _is_bag(name) and has_reduction(sch, block):
-                _bag(sch, block, config)
-            else:
-                rest.append(name)
-        schedule_rest(sch, rest)
+        names = block_names(sch)
+        done: set[str] = set()
+        for name in names:
+            bag = sch.get_sblock(name)
+            if _is_bag(name) and len(sch.get_loops(bag)) == 3:
+                tile, behind = tile_block(sch, bag, 2)
+                _bag(sch, bag, tile, config)
+                done |= {name, name_of(sch, tile)}
+                names += [b for b in behind if b not in names]
+        schedule_rest(sch, [name for name in names if name not in done])
 
 
 def _is_bag(name: str) -> bool:
     return name == "bag" or name.startswith("bag_") and name[4:].isdigit()
 
 
-def _bag(sch: Schedule, block: SBlockRV, config: Config) -> None:
-    batch, column, hot = sch.get_loops(block)
-    width, hots = extents(sch, block)[1:]
+def _bag(sch: Schedule, bag: SBlockRV, tile: SBlockRV, config: Config) -> None:
+    width, hots = extents(sch, bag)[1:]
     vector = min(config["vector"], width)
-    if width % vector:
-        sch.reorder(batch, hot, column)
-        init = sch.decompose_reduction(block, hot)
-        vectorize_inner(sch, init)
-        return
+    while width % vector:
+        vector -= 1
+    batch, column = sch.get_loops(tile)
     outer, lane = sch.split(column, [None, vector])
+    sch.vectorize(lane)
     if config["unroll_columns"]:
-        sch.reorder(batch, hot, outer, lane)
         sch.unroll(outer)
-    else:
-        sch.reorder(batch, outer, hot, lane)
+    sch.compute_at(bag, batch if config["unroll_columns"] else outer, preserve_unit_loops=True)
+    column, hot = sch.get_loops(bag)[-2:]
+    outer, lane = sch.split(column, [None, vector])
+    sch.reorder(hot, outer, lane)
+    sch.unroll(outer)
     if config["unroll_rows"] and hots <= 32:
         sch.unroll(hot)
     sch.vectorize(lane)
-    init = sch.decompose_reduction(block, hot)
+    init = sch.decompose_reduction(bag, hot)
     loops = sch.get_loops(init)
     sch.vectorize(loops[-1])
-    if config["unroll_columns"]:
-        sch.unroll(loops[-2])
+    sch.unroll(loops[-2])

@@ -7,6 +7,7 @@ from math import prod
 
 import numpy as np
 import tvm
+import tvm_ffi
 from tvm import tirx
 
 _REDUCE = 2
@@ -111,11 +112,11 @@ def _extent(extent: object) -> int:
 def _blocks(func: tirx.PrimFunc) -> list[tvm.s_tir.SBlock]:
     found: list[tvm.s_tir.SBlock] = []
 
-    def visit(node: tvm.ir.Node) -> None:
-        if isinstance(node, tvm.s_tir.SBlock) and str(node.name_hint) != "root":
-            found.append(node)
+    def visit(block: tvm.s_tir.SBlock) -> None:
+        if str(block.name_hint) != "root":
+            found.append(block)
 
-    tirx.stmt_functor.post_order_visit(func.body, visit)
+    tvm_ffi.structural_walk(func.body, (tvm.s_tir.SBlock, visit))
     return found
 
 
@@ -156,20 +157,23 @@ def _index_limits(func: tirx.PrimFunc) -> dict[int, int]:
     positions = {p: i for i, p in enumerate(func.params)}
     limits: dict[int, int] = {}
 
-    def visit(node: tvm.ir.Node) -> None:
-        if not isinstance(node, (tvm.ir.TensorLoad, tirx.BufferStore)):
-            return
-        buffer = node.source if isinstance(node, tvm.ir.TensorLoad) else node.buffer
-        for index, extent in zip(node.indices, buffer.ty.shape, strict=False):
+    def note(buffer: tvm.ir.Var, indices: list[tvm.ir.Expr]) -> None:
+        for index, extent in zip(indices, buffer.ty.shape, strict=False):
             if not isinstance(extent, tirx.IntImm):
                 continue
 
-            def inner(part: tvm.ir.Node, extent: int = int(extent)) -> None:
-                if isinstance(part, tvm.ir.TensorLoad) and part.source in positions:
+            def inner(part: tvm.ir.TensorLoad, extent: int = int(extent)) -> None:
+                if part.source in positions:
                     at = positions[part.source]
                     limits[at] = min(limits.get(at, extent), extent)
 
-            tirx.stmt_functor.post_order_visit(index, inner)
+            tvm_ffi.structural_walk(index, (tvm.ir.TensorLoad, inner))
 
-    tirx.stmt_functor.post_order_visit(func.body, visit)
+    tvm_ffi.structural_walk(
+        func.body,
+        [
+            (tvm.ir.TensorLoad, lambda load: note(load.source, load.indices)),
+            (tirx.BufferStore, lambda store: note(store.buffer, store.indices)),
+        ],
+    )
     return limits
