@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -37,6 +39,31 @@ class Fault:
     error: DbError
 
 
+@dataclass(frozen=True, slots=True)
+class Bulk:
+    """An insert of many rows that are unique by some columns.
+
+    SQLAlchemy's own bulk insert costs more here than the database does (its parameters are
+    processed one by one, and psycopg parses the text anew for every size of batch), so the
+    statement is written once as text; names and types come from the table all the same.
+    """
+
+    #: The table.
+    table: sa.Table
+    #: Columns given, in order; JSON ones as text.
+    columns: tuple[str, ...]
+    #: Columns whose uniqueness tells what is there already.
+    unique: tuple[str, ...]
+    #: Columns to return of the rows that were new.
+    returning: tuple[str, ...]
+    #: Columns filled with this moment.
+    now: tuple[str, ...] = ()
+
+    def type_of(self, column: str) -> sa.types.TypeEngine[Any]:
+        """Type of a column."""
+        return self.table.c[column].type
+
+
 class Backend(ABC):
     """One kind of database."""
 
@@ -58,6 +85,27 @@ class Backend(ABC):
         """``INSERT`` that knows ``ON CONFLICT``."""
 
     @abstractmethod
+    def insert_new(
+        self, connection: sa.Connection, into: Bulk, rows: Sequence[tuple[Any, ...]]
+    ) -> list[tuple[Any, ...]]:
+        """Insert many rows at once, leaving out those that are there already.
+
+        Parameters
+        ----------
+        connection
+            Connection whose transaction it belongs to.
+        into
+            What the rows are.
+        rows
+            Values in the order of ``into.columns``; JSON as text.
+
+        Returns
+        -------
+        list
+            Tuples of ``into.returning`` of the rows that were inserted.
+        """
+
+    @abstractmethod
     def fault(self, error: sa.exc.DBAPIError) -> Fault | None:
         """Say what a driver's error means; ``None`` for a defect of ours."""
 
@@ -72,8 +120,5 @@ class Backend(ABC):
         return DatabaseUnavailable(f"{self.masked}: {cause}; {advice}")
 
 
-def dumps(value: Any) -> str:
-    """JSON as both databases accept it: NaN is JSON to Python but not to PostgreSQL."""
-    import json
-
-    return json.dumps(value, allow_nan=False, separators=(",", ":"))
+#: JSON as both databases accept it: NaN is JSON to Python but not to PostgreSQL.
+dumps = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode

@@ -96,4 +96,9 @@ class Database:
                 later = fault.retry is Retry.LATER and waited + wait < self.patience_s
                 if not (soon or later):
                     raise fault.error from error
+            except sa.exc.StatementError as error:
+                # A value that cannot be stored, e.g. NaN within JSON: the caller's to mend.
+                if isinstance(error.orig, ValueError):
+                    raise ValueError(f"not storable: {error.orig}") from error
+                raise
             time.sleep(wait)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-from db.backend.base import Backend, Fault, Insert, Retry, dumps
+from db.backend.base import Backend, Bulk, Fault, Insert, Retry, dumps
 from db.errors import CorruptDatabase, DbError, ReadOnlyDatabase
 
 #: SQLSTATE -> whether to try again, and what to advise when that did not help.
@@ -31,6 +35,9 @@ _ADVICE = {
     "53200": "give the server more memory",
     "58030": "check the server's disk",
 }
+
+
+_DIALECT: sa.Dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
 
 
 class PostgresBackend(Backend):
@@ -65,6 +72,13 @@ class PostgresBackend(Backend):
 
     def insert(self, table: sa.Table) -> Insert:
         return postgresql.insert(table)
+
+    def insert_new(
+        self, connection: sa.Connection, into: Bulk, rows: Sequence[tuple[Any, ...]]
+    ) -> list[tuple[Any, ...]]:
+        values = dumps([dict(zip(into.columns, row, strict=True)) for row in rows])
+        result = connection.exec_driver_sql(_insert_text(into), (values,))
+        return [tuple(row) for row in result]
 
     def fault(self, error: sa.exc.DBAPIError) -> Fault | None:
         says = self.mask(str(error.orig))
@@ -104,3 +118,19 @@ class PostgresBackend(Backend):
         return Fault(
             Retry.LATER, self.unavailable(says, "check host and port, and that the server is up")
         )
+
+
+@lru_cache(maxsize=64)
+def _insert_text(into: Bulk) -> str:
+    # All rows in one JSON parameter: the text is the same for every number of rows, so it is
+    # prepared once, and JSON is written by C (psycopg quotes arrays of text in Python).
+    types = {name: into.type_of(name).compile(dialect=_DIALECT) for name in into.columns}
+    given = [f"{name} {'TEXT' if kind == 'JSON' else kind}" for name, kind in types.items()]
+    values = [f"{name}::json" if kind == "JSON" else name for name, kind in types.items()]
+    values += ["statement_timestamp()"] * len(into.now)
+    return (
+        f"INSERT INTO {into.table.name} ({', '.join(into.columns + into.now)}) "
+        f"SELECT {', '.join(values)} FROM json_to_recordset(%s::json) AS given({', '.join(given)}) "
+        f"ON CONFLICT ({', '.join(into.unique)}) DO NOTHING "
+        f"RETURNING {', '.join(into.returning)}"
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -99,10 +99,16 @@ class Measurement:
         """Interquartile range over the median; 0 for a single repeat, ``None`` on error."""
         if not self.run_secs:
             return None
-        if len(self.run_secs) == 1:
-            return 0.0
-        low, middle, high = statistics.quantiles(self.run_secs, n=4, method="inclusive")
-        return (high - low) / middle
+        ordered = sorted(self.run_secs)
+        return (_quantile(ordered, 0.75) - _quantile(ordered, 0.25)) / _quantile(ordered, 0.5)
+
+
+def _quantile(ordered: Sequence[float], q: float) -> float:
+    """Quantile by linear interpolation; `statistics.quantiles` is ten times slower."""
+    place = q * (len(ordered) - 1)
+    below = int(place)
+    above = min(below + 1, len(ordered) - 1)
+    return ordered[below] + (ordered[above] - ordered[below]) * (place - below)
 
 
 def measurement_uid(job_id: int, attempt: int, candidate: str, regime: str = "warm") -> str:

@@ -12,7 +12,8 @@ from sqlalchemy.sql.functions import FunctionElement
 
 from db.schema.base import UtcDateTime
 
-_SQLITE_NOW = "strftime('%Y-%m-%d %H:%M:%f', 'now'{})"
+#: This moment as SQLite writes it.
+SQLITE_NOW = "strftime('%Y-%m-%d %H:%M:%f', 'now')"
 
 
 class now(FunctionElement[datetime]):
@@ -34,13 +35,13 @@ class after(FunctionElement[datetime]):
 
 @compiles(now, "sqlite")
 def _now_sqlite(element: now, compiler: SQLCompiler, **kwargs: Any) -> str:
-    return _SQLITE_NOW.format("")
+    return SQLITE_NOW
 
 
 @compiles(after, "sqlite")
 def _after_sqlite(element: after, compiler: SQLCompiler, **kwargs: Any) -> str:
     seconds = compiler.process(element.clauses, **kwargs)
-    return _SQLITE_NOW.format(f", {seconds} || ' seconds'")
+    return SQLITE_NOW.replace("'now'", f"'now', {seconds} || ' seconds'")
 
 
 # statement_timestamp(): unlike now() it moves on within a transaction, and unlike

@@ -7,12 +7,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from db.backend.chunks import chunks
 from db.domain.measurements import BestRecord, Measurement, Promotion
 from db.errors import NotFound
 from db.schema import catalog, records
 from db.schema.clock import now
 from db.store._measurements import Measurements
-from db.store._part import Row, Select, chunks, equal
+from db.store._part import Row, Select, equal
 
 best_records = records.best_records
 measurements = records.measurements

@@ -6,11 +6,12 @@ from collections.abc import Iterable, Sequence
 
 import sqlalchemy as sa
 
+from db.backend.chunks import chunks
 from db.domain.catalog import CpuArch, ModelVersion, StoredModelVersion, Task, Toolchain, Workload
 from db.errors import NotFound
 from db.schema import catalog
 from db.schema.clock import now
-from db.store._part import Part, Row, chunks
+from db.store._part import Part, Row
 
 _workload_columns = (
     catalog.workloads.c.digest,

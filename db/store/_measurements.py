@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from functools import cached_property
+from operator import itemgetter
 
 import sqlalchemy as sa
 
+from db.backend.base import Bulk, Insert, dumps
+from db.backend.chunks import chunks
 from db.domain.measurements import Measured, Measurement
 from db.schema import catalog, queue, records
-from db.store._part import Part, Row, chunks, equal
+from db.store._part import Part, Row, equal
 
 measurements = records.measurements
 tuning_records = records.tuning_records
@@ -32,6 +36,48 @@ _query = (
     .join(catalog.toolchains, catalog.toolchains.c.id == measurements.c.toolchain_id)
     .join(catalog.hosts, catalog.hosts.c.id == measurements.c.host_id)
     .join(tuning_records, tuning_records.c.id == measurements.c.record_id)
+)
+
+
+_records_of = sa.select(
+    tuning_records.c.candidate,
+    tuning_records.c.id,
+    tuning_records.c.trace.is_not(None).label("has_trace"),
+)
+
+_NEW_RECORDS = Bulk(
+    tuning_records,
+    columns=("workload_id", "candidate", "config", "trace"),
+    unique=("workload_id", "candidate"),
+    returning=("id", "workload_id", "candidate"),
+)
+
+_NEW_MEASUREMENTS = Bulk(
+    measurements,
+    columns=(
+        "uid",
+        "job_id",
+        "attempt",
+        "workload_id",
+        "arch_id",
+        "toolchain_id",
+        "record_id",
+        "host_id",
+        "strategy",
+        "regime",
+        "median",
+        "spread",
+        "run_secs",
+        "error_kind",
+        "error_text",
+        "core",
+        "threads",
+        "calibration",
+        "build_secs",
+    ),
+    unique=("uid",),
+    returning=("uid",),
+    now=("measured_at",),
 )
 
 
@@ -131,39 +177,42 @@ class Measurements(Part):
         arch_ids = self._archs.require(connection, {m.arch for m in added})
         toolchain_ids = self._toolchains.require(connection, {m.toolchain for m in added})
         record_ids = self._insert_records(connection, added, workload_ids)
+        # Sorted, so that two processes never wait for each other in a ring
+        # (https://github.com/mlflow/mlflow/issues/24923).
+        unique = sorted({m.uid: m for m in reversed(added)}.values(), key=lambda m: m.uid)
+        # Measurements of a batch mostly share one.
+        calibrations = {id(m.calibration): m.calibration for m in unique}
+        written = {id_: dumps(dict(given)) for id_, given in calibrations.items()}
         rows = [
-            {
-                "uid": m.uid,
-                "job_id": m.job_id,
-                "attempt": m.attempt,
-                "workload_id": workload_ids[m.workload],
-                "arch_id": arch_ids[m.arch],
-                "toolchain_id": toolchain_ids[m.toolchain],
-                "record_id": record_ids[workload_ids[m.workload], m.candidate],
-                "host_id": host_ids[m.host, m.cpu],
-                "strategy": m.strategy,
-                "regime": m.regime,
-                "median": m.median,
-                "spread": m.spread,
-                "run_secs": m.run_secs,
-                "error_kind": None if m.error_kind is None else str(m.error_kind),
-                "error_text": m.error_text,
-                "core": m.core,
-                "threads": m.threads,
-                "calibration": dict(m.calibration),
-                "build_secs": m.build_secs,
-            }
-            # Sorted, so that two processes never wait for each other in a ring
-            # (https://github.com/mlflow/mlflow/issues/24923).
-            for m in sorted(added, key=lambda m: m.uid)
+            (
+                m.uid,
+                m.job_id,
+                m.attempt,
+                workload_ids[m.workload],
+                arch_ids[m.arch],
+                toolchain_ids[m.toolchain],
+                record_ids[workload_ids[m.workload], m.candidate],
+                host_ids[m.host, m.cpu],
+                m.strategy,
+                m.regime,
+                m.median,
+                m.spread,
+                f"[{','.join(map(repr, m.run_secs))}]",
+                None if m.error_kind is None else str(m.error_kind),
+                m.error_text,
+                m.core,
+                m.threads,
+                written[id(m.calibration)],
+                m.build_secs,
+            )
+            for m in unique
         ]
-        insert = self._db.insert(measurements).on_conflict_do_nothing(index_elements=["uid"])
-        result = connection.execute(
-            insert.returning(measurements.c.job_id, measurements.c.error_kind), rows
+        new = {uid for (uid,) in self._db.backend.insert_new(connection, _NEW_MEASUREMENTS, rows)}
+        self._count(
+            connection,
+            Counter((m.job_id, str(m.error_kind or "")) for m in unique if m.uid in new),
         )
-        fresh = Counter((row.job_id, row.error_kind or "") for row in result)
-        self._count(connection, fresh)
-        return fresh.total()
+        return len(new)
 
     def _insert_records(
         self,
@@ -171,39 +220,25 @@ class Measurements(Part):
         added: Sequence[Measurement],
         workload_ids: dict[str, int],
     ) -> dict[tuple[int, str], int]:
-        wanted = {(workload_ids[m.workload], m.candidate): m for m in added}
-        insert = self._db.insert(tuning_records)
-        excluded = insert.excluded
-        upsert = insert.on_conflict_do_update(
-            index_elements=["workload_id", "candidate"],
-            # A candidate that failed before it had a trace gets the trace once there is one.
-            set_={"trace": excluded.trace, "config": excluded.config},
-            where=sa.and_(tuning_records.c.trace.is_(None), excluded.trace.is_not(None)),
-        )
-        connection.execute(
-            upsert,
-            [
-                {
-                    "workload_id": workload_id,
-                    "candidate": candidate,
-                    "config": None if m.config is None else dict(m.config),
-                    "trace": m.trace,
-                }
-                for (workload_id, candidate), m in sorted(wanted.items(), key=lambda kv: kv[0])
-            ],
-        )
-        by_workload: dict[int, list[str]] = defaultdict(list)
-        for workload_id, candidate in wanted:
-            by_workload[workload_id].append(candidate)
-        found: dict[tuple[int, str], int] = {}
-        for workload_id, candidates in by_workload.items():
-            for some in chunks(candidates):
-                query = sa.select(tuning_records.c.candidate, tuning_records.c.id).where(
-                    tuning_records.c.workload_id == workload_id,
-                    tuning_records.c.candidate.in_(some),
-                )
-                for candidate, record_id in connection.execute(query):
-                    found[workload_id, candidate] = record_id
+        # One with a trace stands for those of the same candidate without.
+        wanted: dict[tuple[int, str], Measurement] = {}
+        for m in added:
+            key = (workload_ids[m.workload], m.candidate)
+            if key not in wanted or wanted[key].trace is None:
+                wanted[key] = m
+        rows = [
+            (*key, None if m.config is None else dumps(dict(m.config)), m.trace)
+            for key, m in sorted(wanted.items(), key=itemgetter(0))
+        ]
+        new = self._db.backend.insert_new(connection, _NEW_RECORDS, rows)
+        found = {(workload_id, candidate): id_ for id_, workload_id, candidate in new}
+        if len(found) < len(wanted):
+            known = _find_records(connection, sorted(wanted.keys() - found.keys()))
+            for key, (id_, has_trace) in known.items():
+                found[key] = id_
+                # A candidate that failed before it had a trace gets the trace once there is one.
+                if not has_trace and wanted[key].trace is not None:
+                    _complete(connection, id_, wanted[key])
         return found
 
     def _count(self, connection: sa.Connection, fresh: Counter[tuple[int | None, str]]) -> None:
@@ -214,12 +249,43 @@ class Measurements(Part):
         ]
         if not rows:
             return
+        connection.execute(
+            self._add_counts, sorted(rows, key=lambda row: (row["job_id"], row["error_kind"]))
+        )
+
+    @cached_property
+    def _add_counts(self) -> Insert:
         insert = self._db.insert(queue.job_counts)
         total = queue.job_counts.c.measurements + insert.excluded.measurements
-        upsert = insert.on_conflict_do_update(
+        return insert.on_conflict_do_update(
             index_elements=["job_id", "error_kind"], set_={"measurements": total}
         )
-        connection.execute(upsert, sorted(rows, key=lambda row: (row["job_id"], row["error_kind"])))
+
+
+def _complete(connection: sa.Connection, record_id: int, of: Measurement) -> None:
+    connection.execute(
+        sa.update(tuning_records)
+        .where(tuning_records.c.id == record_id)
+        .values(trace=of.trace, config=None if of.config is None else dict(of.config))
+    )
+
+
+def _find_records(
+    connection: sa.Connection, keys: Sequence[tuple[int, str]]
+) -> dict[tuple[int, str], tuple[int, bool]]:
+    """Id of each tuning record that exists, and whether it has a trace."""
+    by_workload: dict[int, list[str]] = defaultdict(list)
+    for workload_id, candidate in keys:
+        by_workload[workload_id].append(candidate)
+    found: dict[tuple[int, str], tuple[int, bool]] = {}
+    for workload_id, candidates in by_workload.items():
+        for some in chunks(candidates):
+            query = _records_of.where(
+                tuning_records.c.workload_id == workload_id, tuning_records.c.candidate.in_(some)
+            )
+            for row in connection.execute(query):
+                found[workload_id, row.candidate] = (row.id, row.has_trace)
+    return found
 
 
 def _tells_more(median: float | None, known: float | None) -> bool:

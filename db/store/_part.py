@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
 
 import sqlalchemy as sa
 
+from db.backend.chunks import chunks
 from db.backend.database import Database
 from db.errors import NotFound
 from db.schema.catalog import cpu_archs, toolchains, workloads
 
-T = TypeVar("T")
-
 #: A row, and a query, of any columns.
 Row = sa.Row[*tuple[Any, ...]]
 Select = sa.Select[*tuple[Any, ...]]
-
-#: Names per statement; both databases take far more, but plans and logs stay readable.
-CHUNK = 500
-
-
-def chunks(items: Sequence[T], size: int = CHUNK) -> Iterator[Sequence[T]]:
-    """Cut `items` into pieces of at most `size`."""
-    for start in range(0, len(items), size):
-        yield items[start : start + size]
 
 
 class Ids:

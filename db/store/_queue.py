@@ -129,7 +129,7 @@ class Queue(Part):
     def _arch_ids(self, connection: sa.Connection, archs: Sequence[str] | None) -> list[int]:
         if archs is None:
             return list(connection.execute(sa.select(catalog.cpu_archs.c.id)).scalars())
-        return sorted(self._archs.require(connection, archs).values())
+        return sorted(self._archs.find(connection, archs).values())
 
     def _leave(self, lease: Lease, action: JobAction, reason: str) -> None:
         def body(connection: sa.Connection) -> None:
