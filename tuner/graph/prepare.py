@@ -44,7 +44,13 @@ def prepare(model: ImportedModel) -> PreparedModel:
     dense = DenseRewriter(names)
     mod = rewrite_calls(model.mod, dense)
     mod = _with_parameters(mod, [var for var, _ in dense.packed.values()])
-    for rewriter in (rewrite_products, rewrite_bags, rewrite_reshapes, ConcatRewriter()):
+    for rewriter in (
+        rewrite_products,
+        rewrite_reshapes,
+        rewrite_bags,
+        rewrite_reshapes,
+        ConcatRewriter(),
+    ):
         mod = rewrite_calls(mod, rewriter)
     mod = relax.transform.EliminateCommonSubexpr()(mod)
     layouts = [*plain, *(layout for _, layout in dense.packed.values())]

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tests.helpers import CompiledBucket, check_torch
+from tests.helpers import Apply, CompiledBucket, check_torch
 
 BATCHES = (1, 3, 16, 17)
 
@@ -23,19 +23,6 @@ def floats(*shape: int) -> Callable[[int], tuple[Tensor, ...]]:
 def indices(rows: int, *shape: int) -> Callable[[int], tuple[Tensor, ...]]:
     """Makes one input of row numbers ``[batch, *shape]``."""
     return lambda batch: (torch.randint(rows, (batch, *shape)),)
-
-
-class Apply(nn.Module):
-    """A module made of a function and the modules it uses."""
-
-    def __init__(self, function: Callable[..., Tensor], **modules: nn.Module) -> None:
-        super().__init__()
-        self.function = function
-        for name, module in modules.items():
-            self.add_module(name, module)
-
-    def forward(self, *inputs: Tensor) -> Tensor:
-        return self.function(self, *inputs)
 
 
 def kinds(buckets: list[CompiledBucket]) -> set[str]:
@@ -161,9 +148,7 @@ def test_bags_cut_at_offsets(options: dict[str, Any], dim: int) -> None:
 
 def test_bags_cut_at_offsets_weighted() -> None:
     bag = nn.EmbeddingBag(7, 16, mode="sum")
-    module = Apply(
-        lambda m, x, i, o, w: m.bag(i, o, per_sample_weights=w) + x, bag=bag
-    )
+    module = Apply(lambda m, x, i, o, w: m.bag(i, o, per_sample_weights=w) + x, bag=bag)
 
     def make(batch: int) -> tuple[Tensor, ...]:
         count = 2 * batch + 3
@@ -206,9 +191,7 @@ def test_embeddings_feed_one_concatenation() -> None:
 
 def test_indices_carried_as_floats() -> None:
     table = nn.Embedding(20, 8)
-    module = Apply(
-        lambda m, x: torch.cat([m.table(x[:, 0].long()), x[:, 1:]], dim=1), table=table
-    )
+    module = Apply(lambda m, x: torch.cat([m.table(x[:, 0].long()), x[:, 1:]], dim=1), table=table)
     make = lambda b: (torch.cat([torch.randint(20, (b, 1)).float(), torch.randn(b, 3)], 1),)  # noqa: E731
     (bucket,) = check_torch(module, make)
     assert len(bucket.uses) == 1
