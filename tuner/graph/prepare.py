@@ -14,6 +14,7 @@ from tuner.graph.dense import DenseRewriter, WeightLayout
 from tuner.graph.products import rewrite_products
 from tuner.graph.reshapes import rewrite_reshapes
 from tuner.graph.rewrite import rewrite_calls
+from tuner.graph.splits import lower_splits
 from tuner.graph.tidy import tidy
 from tuner.importers.model import ImportedModel
 
@@ -42,7 +43,7 @@ def prepare(model: ImportedModel) -> PreparedModel:
         for v, name in names.items()
     ]
     dense = DenseRewriter(names)
-    mod = rewrite_calls(model.mod, dense)
+    mod = rewrite_calls(lower_splits(model.mod), dense)
     mod = _with_parameters(mod, [var for var, _ in dense.packed.values()])
     for rewriter in (
         rewrite_products,
