@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import prod
 from typing import Any
 
-import numpy as np
 import tvm
 from tvm import relax
 
 from tuner.errors import UnsupportedOperator
+from tuner.graph.rewrite import fixed
 from tuner.ops import bag_from_offsets, embedding_bag
 
 #: ``mode`` of ``aten._embedding_bag``.
@@ -38,9 +39,9 @@ def _embedding_bag(node: Any, importer: Any) -> tuple[relax.Var, ...]:
             "be imported; sum with padding_idx can"
         )
     builder = importer.block_builder
-    fixed = _fixed_length(node, importer)
-    if fixed is not None:
-        indices, length = fixed
+    equal = _fixed_length(node, importer)
+    if equal is not None:
+        indices, length = equal
         args = [table, indices]
         plain = mode == _SUM and weights_node is None and padding < 0
         kind = "sum" if plain else "general"
@@ -110,24 +111,31 @@ def _index(node: Any, importer: Any) -> relax.Var:
             "neighbouring axes, as in x[:, i, j]"
         )
     builder = importer.block_builder
-    extents = [int(data.ty.shape[axis]) for axis in places]
+    if len(places) == 1 and fixed(data.ty.shape[places[0]]) is None:
+        return builder.emit(relax.op.take(data, picked[0], axis=places[0]))
+    extents = [e for e in (fixed(data.ty.shape[axis]) for axis in places) if e is not None]
+    if len(extents) < len(places):
+        raise UnsupportedOperator(
+            "aten.index.Tensor cannot be imported for index tensors over a batch that stays open"
+        )
     linear: relax.Expr | None = None
     for index, extent in zip(picked, extents, strict=True):
-        int64 = builder.emit(relax.op.astype(index, "int64"))
-        extent_const = relax.const(extent, "int64")
-        zero = relax.const(0, "int64")
-        wrapped = builder.emit(
-            relax.op.where(relax.op.less(int64, zero), relax.op.add(int64, extent_const), int64)
-        )
-        linear = (
-            wrapped
-            if linear is None
-            else builder.emit(relax.op.add(relax.op.multiply(linear, extent_const), wrapped))
-        )
+        place = _from_start(builder, index, extent)
+        if linear is not None:
+            scaled = relax.op.multiply(linear, relax.const(extent, "int64"))
+            place = relax.op.add(scaled, place)
+        linear = builder.emit(place)
     shape = list(data.ty.shape.values)
-    merged = [*shape[: places[0]], int(np.prod(extents)), *shape[places[-1] + 1 :]]
+    merged = [*shape[: places[0]], prod(extents), *shape[places[-1] + 1 :]]
     flat = builder.emit(relax.op.reshape(data, merged)) if len(places) > 1 else data
     return builder.emit(relax.op.take(flat, linear, axis=places[0]))
+
+
+def _from_start(builder: relax.BlockBuilder, index: relax.Expr, extent: int) -> relax.Expr:
+    """Count indices from the start that torch may count from the end."""
+    index = builder.emit(relax.op.astype(index, "int64"))
+    negative = relax.op.less(index, relax.const(0, "int64"))
+    return relax.op.where(negative, relax.op.add(index, relax.const(extent, "int64")), index)
 
 
 def _extreme(reduce: Callable[..., relax.Expr]) -> Callable[[Any, Any], relax.Var]:

@@ -64,6 +64,8 @@ def _batch(source: str, outputs: list[relax.TensorType]) -> tvm.ir.Var | tvm.tir
     first = outputs[0]
     if not isinstance(first, relax.TensorType) or first.ndim < 1:
         raise ModelError(f"{source}: the first output has no batch dimension")
+    if first.shape is None:
+        raise ModelError(f"{source}: the shape of the first output depends on data")
     extent = first.shape[0]
     if not isinstance(extent, (tvm.ir.Var, tvm.tirx.IntImm)):
         raise ModelError(f"{source}: the output's batch {extent} is derived from other dimensions")

@@ -59,7 +59,7 @@ def find_index_limits(
         if kernel_name(value).startswith("bag_from_offsets"):
             _note_offsets(source, value, replay, offsets)
     found = [
-        IndexLimit(spec.name, _collapse(source, spec, limits[spec.name]))
+        IndexLimit(spec.name, collapse(source, spec, limits[spec.name]))
         for spec in specs
         if spec.name in limits
     ]
@@ -124,7 +124,7 @@ def _note_offsets(source: str, call: relax.Call, replay: Replay, offsets: dict[s
     offsets[at[0]] = into[0]
 
 
-def _collapse(source: str, spec: InputSpec, rows: np.ndarray) -> np.ndarray:
+def collapse(source: str, spec: InputSpec, rows: np.ndarray) -> np.ndarray:
     """Limits that broadcast against the input: open axes become 1."""
     rows = np.where(rows == _FREE, 0, rows)
     for axis, extent in enumerate(spec.shape):
