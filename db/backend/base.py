@@ -106,6 +106,10 @@ class Backend(ABC):
         """
 
     @abstractmethod
+    def size(self, connection: sa.Connection) -> int:
+        """Bytes of the database on disk."""
+
+    @abstractmethod
     def fault(self, error: sa.exc.DBAPIError) -> Fault | None:
         """Say what a driver's error means; ``None`` for a defect of ours."""
 

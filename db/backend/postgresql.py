@@ -80,6 +80,10 @@ class PostgresBackend(Backend):
         result = connection.exec_driver_sql(_insert_text(into), (values,))
         return [tuple(row) for row in result]
 
+    def size(self, connection: sa.Connection) -> int:
+        query = sa.select(sa.func.pg_database_size(sa.func.current_database()))
+        return int(connection.execute(query).scalar_one())
+
     def fault(self, error: sa.exc.DBAPIError) -> Fault | None:
         says = self.mask(str(error.orig))
         state = getattr(error.orig, "sqlstate", None)

@@ -88,6 +88,10 @@ class SqliteBackend(Backend):
             new.extend(tuple(row) for row in result)
         return new
 
+    def size(self, connection: sa.Connection) -> int:
+        files = (self.path, self.path.with_name(self.path.name + "-wal"))
+        return sum(file.stat().st_size for file in files if file.exists())
+
     def fault(self, error: sa.exc.DBAPIError) -> Fault | None:
         code = getattr(error.orig, "sqlite_errorcode", None)
         if code is None:

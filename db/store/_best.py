@@ -68,15 +68,21 @@ class Best(Measurements):
         return self._db.write(body)
 
     def best_records(
-        self, workloads: Sequence[str], arch: str, toolchain: str | None, regime: str = "warm"
+        self,
+        workloads: Sequence[str] | None,
+        arch: str,
+        toolchain: str | None,
+        regime: str = "warm",
     ) -> dict[str, BestRecord]:
         def body(connection: sa.Connection) -> list[BestRecord]:
-            conditions = self._of_arch(connection, arch, toolchain, regime)
+            query = _best.where(*self._of_arch(connection, arch, toolchain, regime))
+            if workloads is None:
+                return [_record(row) for row in connection.execute(query)]
             ids = sorted(self._workloads.find(connection, workloads).values())
             found: list[BestRecord] = []
             for some in chunks(ids):
-                query = _best.where(best_records.c.workload_id.in_(some), *conditions)
-                found.extend(_record(row) for row in connection.execute(query))
+                rows = connection.execute(query.where(best_records.c.workload_id.in_(some)))
+                found.extend(_record(row) for row in rows)
             return found
 
         return _fastest(self._db.read(body))

@@ -18,7 +18,8 @@ from db.store._part import Part, Row, equal
 measurements = records.measurements
 tuning_records = records.tuning_records
 
-_query = (
+#: Measurements with the names of what they refer to.
+measurement_query = (
     sa.select(
         measurements,
         catalog.workloads.c.digest.label("workload"),
@@ -143,7 +144,7 @@ class Measurements(Part):
                         break
             found: list[Measurement] = []
             for some in chunks(list(first.values())):
-                query = _query.where(measurements.c.id.in_(some))
+                query = measurement_query.where(measurements.c.id.in_(some))
                 query = query.order_by(measurements.c.median, measurements.c.id)
                 found.extend(to_measurement(row) for row in connection.execute(query))
             return found
