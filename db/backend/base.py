@@ -110,6 +110,14 @@ class Backend(ABC):
         """Bytes of the database on disk."""
 
     @abstractmethod
+    def damage(self, connection: sa.Connection) -> list[str]:
+        """Damage that the database finds in itself, one line each."""
+
+    @abstractmethod
+    def compact(self, engine: sa.Engine) -> None:
+        """Give space of removed rows back to the disk, and refresh the planner's statistics."""
+
+    @abstractmethod
     def fault(self, error: sa.exc.DBAPIError) -> Fault | None:
         """Say what a driver's error means; ``None`` for a defect of ours."""
 

@@ -92,6 +92,21 @@ class SqliteBackend(Backend):
         files = (self.path, self.path.with_name(self.path.name + "-wal"))
         return sum(file.stat().st_size for file in files if file.exists())
 
+    def damage(self, connection: sa.Connection) -> list[str]:
+        lines = connection.exec_driver_sql("PRAGMA integrity_check(20)").scalars()
+        orphans = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
+        return [line for line in lines if line != "ok"] + [
+            f"row {row[1]} of {row[0]} refers to nothing in {row[2]}" for row in orphans[:20]
+        ]
+
+    def compact(self, engine: sa.Engine) -> None:
+        raw = engine.raw_connection()
+        try:
+            for statement in ("VACUUM", "ANALYZE", "PRAGMA wal_checkpoint(TRUNCATE)"):
+                raw.cursor().execute(statement).fetchall()
+        finally:
+            raw.close()
+
     def fault(self, error: sa.exc.DBAPIError) -> Fault | None:
         code = getattr(error.orig, "sqlite_errorcode", None)
         if code is None:
