@@ -69,8 +69,9 @@ class Backend(ABC):
 
     #: Whether writers of one process must take turns (SQLite has one writer per file).
     one_writer: bool
-    #: Whether ``FOR UPDATE SKIP LOCKED`` exists and is needed.
-    skip_locked: bool
+
+    #: Base classes of what the driver raises.
+    driver_errors: tuple[type[Exception], ...]
 
     def __init__(self, url: sa.URL) -> None:
         self.url = url
@@ -118,7 +119,7 @@ class Backend(ABC):
         """Give space of removed rows back to the disk, and refresh the planner's statistics."""
 
     @abstractmethod
-    def fault(self, error: sa.exc.DBAPIError) -> Fault | None:
+    def fault(self, error: BaseException) -> Fault | None:
         """Say what a driver's error means; ``None`` for a defect of ours."""
 
     def mask(self, text: str) -> str:

@@ -88,13 +88,20 @@ class Database:
         """Raise this package's errors instead of the driver's; no retries."""
         try:
             yield
-        except sa.exc.DBAPIError as error:
-            fault = self.backend.fault(error)
+        except (sa.exc.DBAPIError, *self.backend.driver_errors) as error:
+            fault = self.backend.fault(_of_driver(error))
             if fault is None:
                 raise
             raise fault.error from error
 
-    def _run(self, body: Callable[[sa.Connection], T], *, writes: bool, repeatable: bool) -> T:
+    def _run(
+        self,
+        body: Callable[[sa.Connection], T],
+        *,
+        writes: bool,
+        repeatable: bool,
+        patience_s: float,
+    ) -> T:
         options: dict[str, Any] = {WRITES: writes}
         if repeatable and not self.backend.one_writer:
             options["isolation_level"] = "REPEATABLE READ"
@@ -113,7 +120,7 @@ class Database:
                     "use fewer threads"
                 ) from error
             except sa.exc.DBAPIError as error:
-                fault = self.backend.fault(error)
+                fault = self.backend.fault(_of_driver(error))
                 if fault is None:
                     raise
                 wait = min(0.01 * 2.0**runs, 1.0) * random.uniform(0.5, 1.0)
@@ -128,3 +135,9 @@ class Database:
                     raise ValueError(f"not storable: {error.orig}") from error
                 raise
             time.sleep(wait)
+
+
+def _of_driver(error: Exception) -> BaseException:
+    """The driver's error behind SQLAlchemy's."""
+    orig = error.orig if isinstance(error, sa.exc.DBAPIError) else None
+    return orig or error

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
+import psycopg
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
@@ -44,7 +45,7 @@ class PostgresBackend(Backend):
     """A PostgreSQL server."""
 
     one_writer = False
-    skip_locked = True
+    driver_errors = (psycopg.Error,)
 
     def engine(self, *, read_only: bool) -> sa.Engine:
         options = ["-c idle_in_transaction_session_timeout=60s", "-c timezone=UTC"]
@@ -95,12 +96,12 @@ class PostgresBackend(Backend):
         with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
             connection.exec_driver_sql("VACUUM (ANALYZE)")
 
-    def fault(self, error: sa.exc.DBAPIError) -> Fault | None:
-        says = self.mask(str(error.orig))
-        state = getattr(error.orig, "sqlstate", None)
+    def fault(self, error: BaseException) -> Fault | None:
+        says = self.mask(str(error))
+        state = getattr(error, "sqlstate", None)
         if state is None:
             # No SQLSTATE: the connection failed before or while the server was speaking.
-            if not isinstance(error, sa.exc.OperationalError):
+            if not isinstance(error, psycopg.OperationalError):
                 return None
             return self._connection_fault(says)
         if state in _LOST_RACES:

@@ -32,7 +32,7 @@ class SqliteBackend(Backend):
     """A SQLite file."""
 
     one_writer = True
-    skip_locked = False
+    driver_errors = (sqlite3.Error,)
 
     def __init__(self, url: sa.URL) -> None:
         if not url.database or url.database == ":memory:":
@@ -107,11 +107,11 @@ class SqliteBackend(Backend):
         finally:
             raw.close()
 
-    def fault(self, error: sa.exc.DBAPIError) -> Fault | None:
-        code = getattr(error.orig, "sqlite_errorcode", None)
+    def fault(self, error: BaseException) -> Fault | None:
+        code = getattr(error, "sqlite_errorcode", None)
         if code is None:
             return None
-        says = self.mask(str(error.orig))
+        says = self.mask(str(error))
         match code & 0xFF:
             case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
                 return Fault(
