@@ -1,0 +1,136 @@
+"""CPU architectures by LLVM's names, each with the x86-64 level that it belongs to."""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import importlib.metadata
+from dataclasses import dataclass
+
+import archspec.cpu
+import tvm
+
+from db import CpuArch, Toolchain
+from tuner.errors import UnknownArchitecture
+
+#: Names for whole ISA levels: kernels tuned under them run on every CPU of the level.
+ALIASES = {"avx2": "x86-64-v3", "avx512": "x86-64-v4"}
+
+_AVX512 = ("avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl")
+_AVX2 = ("avx2", "fma", "bmi2", "f16c")
+
+
+@dataclass(frozen=True, slots=True)
+class Simd:
+    """The vector unit that schedules are made for."""
+
+    #: float32 values in one register.
+    lanes: int
+    #: Architectural vector registers.
+    registers: int
+
+
+@functools.cache
+def _llvm_names() -> tuple[str, ...]:
+    generic = tvm.target.Target({"kind": "llvm", "mtriple": "x86_64-linux-gnu"})
+    return tuple(sorted(str(n) for n in tvm.target.codegen.llvm_get_cpu_archlist(generic)))
+
+
+@functools.cache
+def _features(name: str) -> frozenset[str]:
+    target = tvm.target.Target({"kind": "llvm", "mtriple": "x86_64-linux-gnu", "mcpu": name})
+    return frozenset(str(f) for f in tvm.target.codegen.llvm_get_cpu_features(target))
+
+
+@functools.cache
+def known_names() -> tuple[str, ...]:
+    """Every name `resolve` takes: aliases, and the LLVM CPUs of an ISA level we compile for."""
+    return (*ALIASES, *(n for n in _llvm_names() if _level(n) is not None))
+
+
+def _level(name: str) -> str | None:
+    features = _features(name)
+    if features.issuperset(_AVX512) and features.issuperset(_AVX2):
+        return "x86-64-v4"
+    return "x86-64-v3" if features.issuperset(_AVX2) else None
+
+
+def resolve(name: str) -> CpuArch:
+    """The CPU architecture of a name: ``host``, ``avx2``, ``avx512`` or an LLVM CPU name.
+
+    Raises
+    ------
+    UnknownArchitecture
+        If LLVM does not know it, or it has neither avx2 nor avx512; the known ones are listed.
+    """
+    if name == "host":
+        return host_arch()
+    cpu = ALIASES.get(name, name)
+    if cpu not in _llvm_names():
+        close = difflib.get_close_matches(name, known_names(), 3)
+        hint = f" (did you mean {' or '.join(close)}?)" if close else ""
+        raise UnknownArchitecture(
+            f"unknown CPU architecture {name!r}{hint}; known are host, {', '.join(known_names())}"
+        )
+    level = _level(cpu)
+    if level is None:
+        raise UnknownArchitecture(
+            f"CPU architecture {name!r} has neither avx2 nor avx512; known are host, "
+            f"{', '.join(known_names())}"
+        )
+    vectors = sorted(f for f in _features(cpu) if f.startswith(("avx", "fma", "f16c", "amx")))
+    return CpuArch(name=cpu, isa_level=level, features=tuple(vectors))
+
+
+@functools.cache
+def host_arch() -> CpuArch:
+    """This machine's CPU.
+
+    LLVM's name is used if the CPU has what LLVM believes of it: virtual machines mask features
+    off, and then only the ISA level is safe.
+    """
+    name = str(tvm.target.codegen.llvm_get_system_cpu())
+    flags = set(archspec.cpu.host().features)
+    if name in _llvm_names() and _level(name) is not None:
+        wanted = {f.replace("-", "_").replace(".", "_") for f in _features(name)
+                  if f.startswith(("avx", "fma"))}  # fmt: skip
+        have = {f.replace("-", "_").replace(".", "_") for f in flags}
+        # LLVM writes avx512vbmi2 where Linux writes avx512_vbmi2.
+        if {w.replace("_", "") for w in wanted} <= {h.replace("_", "") for h in have}:
+            return resolve(name)
+    if flags.issuperset(_AVX512):
+        return resolve("avx512")
+    if flags.issuperset(_AVX2):
+        return resolve("avx2")
+    raise UnknownArchitecture(
+        f"this CPU ({name}) has neither avx2 nor avx512; tune on another machine, or pass --arch "
+        "to compile for one"
+    )
+
+
+def runs_on(arch: CpuArch, host: CpuArch) -> bool:
+    """True if code compiled for `arch` may be executed on `host`."""
+    return set(arch.features) <= set(host.features)
+
+
+def simd_of(arch: CpuArch) -> Simd:
+    """The vector unit of an architecture."""
+    return Simd(16, 32) if arch.isa_level == "x86-64-v4" else Simd(8, 16)
+
+
+def target_of(arch: CpuArch) -> tvm.target.Target:
+    """TVM's target for single-threaded kernels on an architecture."""
+    return tvm.target.Target(
+        {"kind": "llvm", "mtriple": "x86_64-linux-gnu", "mcpu": arch.name, "num-cores": 1}
+    )
+
+
+@functools.cache
+def toolchain() -> Toolchain:
+    """The versions that a measurement depends on."""
+    from tuner.templates.registry import TEMPLATE_VERSION
+
+    major = str(tvm.target.codegen.llvm_version_major())
+    return Toolchain(
+        tvm=importlib.metadata.version("apache-tvm"), llvm=major, templates=TEMPLATE_VERSION
+    )

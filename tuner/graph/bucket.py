@@ -1,0 +1,43 @@
+"""One static module per batch bucket, fused into the kernels that are tuned and served.
+
+Extraction, tuning and serving all come through here: a lookup can only hit if the functions are
+the same in each.
+"""
+
+from __future__ import annotations
+
+import tvm
+from tvm import relax
+
+from tuner.errors import ModelError
+from tuner.graph.prepare import PreparedModel
+
+
+def bucket_module(prepared: PreparedModel, batch: int) -> tvm.IRModule:
+    """Bind the batch and fuse; ``main`` is left calling fused TIR functions only.
+
+    Raises
+    ------
+    ModelError
+        If the model was exported with another, fixed batch.
+    """
+    model = prepared.model
+    mod = prepared.mod
+    if model.batch_var is not None:
+        mod = relax.transform.BindSymbolicVars({model.batch_var: batch}, "main")(mod)
+    elif model.fixed_batch != batch:
+        raise ModelError(
+            f"{model.source} was exported with a fixed batch of {model.fixed_batch}: use "
+            f"--buckets {model.fixed_batch}, or export it with a dynamic batch"
+        )
+    return tvm.transform.Sequential(
+        [
+            relax.transform.SpecializePrimFuncBasedOnCallSite(),
+            relax.transform.LegalizeOps(),
+            relax.transform.AnnotateTIROpPattern(),
+            relax.transform.FoldConstant(),
+            relax.transform.FuseOps(),
+            relax.transform.FuseTIR(),
+            relax.transform.DeadCodeElimination(["main"]),
+        ]
+    )(mod)

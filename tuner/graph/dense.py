@@ -1,0 +1,111 @@
+"""Turns matrix products with a weight into our dense layers, and notes how to pack each weight."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from tvm import relax
+
+from tuner.graph.rewrite import fixed, op_name
+from tuner.ops import (
+    LANES,
+    NARROW,
+    dense,
+    dense_narrow,
+    pack_dense,
+    pack_narrow,
+    packed_shape,
+)
+
+#: TVM's pattern of an operator that takes element-wise consumers in (`kOutEWiseFusable`).
+_OUT_EWISE_FUSABLE = 4
+
+
+@dataclass(frozen=True, slots=True)
+class WeightLayout:
+    """How one parameter of the model becomes one parameter of the kernels."""
+
+    #: Name of the model's parameter.
+    param: str
+    #: ``"plain"``, ``"panels"`` (`tuner.ops.dense`) or ``"rows"`` (`tuner.ops.dense_narrow`).
+    layout: str
+    #: True if the model stores the weight as ``[K, N]``.
+    transposed: bool
+    #: Shape and dtype the kernels expect.
+    shape: tuple[int, ...]
+    dtype: str
+
+    def pack(self, array: np.ndarray) -> np.ndarray:
+        """Bring a model's weight into this layout; C-contiguous."""
+        if self.layout == "panels":
+            return pack_dense(array, transposed=self.transposed)
+        if self.layout == "rows":
+            return pack_narrow(array, transposed=self.transposed)
+        return np.ascontiguousarray(array)
+
+
+class DenseRewriter:
+    """Rewrites ``matmul(x, w)`` and ``matmul(x, permute_dims(w))`` for parameters `w`.
+
+    Parameters
+    ----------
+    names
+        Name of the model's parameter by variable of ``main``.
+    """
+
+    def __init__(self, names: dict[relax.Var, str]) -> None:
+        self._names = names
+        #: New parameters of ``main``, by (parameter, layout), in the order of their first use.
+        self.packed: dict[tuple[str, str, bool], tuple[relax.Var, WeightLayout]] = {}
+
+    def __call__(
+        self,
+        builder: relax.BlockBuilder,
+        call: relax.Call,
+        lookup: Callable[[relax.Expr], relax.Expr | None],
+    ) -> relax.Expr | None:
+        """See `tuner.graph.rewrite.Rewriter`."""
+        if op_name(call) != "relax.matmul":
+            return None
+        x, right = call.args
+        weight, transposed = right, True
+        bound = lookup(right) if isinstance(right, relax.Var) else None
+        if op_name(bound) == "relax.permute_dims" and len(right.ty.shape) == 2:
+            weight, transposed = bound.args[0], False
+        if weight not in self._names or len(weight.ty.shape) != 2 or len(x.ty.shape) < 2:
+            return None
+        if str(x.ty.dtype) != "float32" or str(weight.ty.dtype) != "float32":
+            return None
+        n, k = (int(d) for d in (weight.ty.shape.values[::-1] if transposed else weight.ty.shape.values))
+        rows = list(x.ty.shape.values)[:-1]
+        if len(rows) > 1:
+            if any(fixed(r) is None for r in rows[1:]):
+                return None
+            flat = rows[0] * int(np.prod([int(r) for r in rows[1:]]))
+            x = builder.emit(relax.op.reshape(x, [flat, k]))
+        packed = self._parameter(weight, n, k, transposed)
+        kernel = dense_narrow if n < NARROW else dense
+        arguments = [x, packed] if n < NARROW else [x, packed, n]
+        out = builder.call_te(
+            kernel,
+            *arguments,
+            primfunc_name_hint=kernel.__name__,
+            primfunc_attrs={"op_pattern": _OUT_EWISE_FUSABLE},
+        )
+        if len(rows) > 1:
+            return relax.op.reshape(builder.emit(out), [*rows, n])
+        return out
+
+    def _parameter(self, weight: relax.Var, n: int, k: int, transposed: bool) -> relax.Var:
+        narrow = n < NARROW
+        layout = "rows" if narrow else "panels"
+        key = (self._names[weight], layout, transposed)
+        if key not in self.packed:
+            shape = (n, -(-k // LANES) * LANES) if narrow else packed_shape(n, k)
+            self.packed[key] = (
+                relax.Var(f"{weight.name}_{layout}", relax.TensorType(list(shape), "float32")),
+                WeightLayout(self._names[weight], layout, transposed, shape, "float32"),
+            )
+        return self.packed[key][0]

@@ -1,0 +1,68 @@
+"""Replaces ``take``: a constant scalar index becomes a slice, anything else our own gather.
+
+A slice is pure data movement, which later passes look through. Our gather is recognised by name
+wherever indices have to be checked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import tvm
+from tvm import relax
+
+from tuner.graph.rewrite import constant_array, fixed, op_name, rewrite_calls
+from tuner.ops import gather
+
+
+def lower_takes(mod: tvm.IRModule) -> tvm.IRModule:
+    """Rewrite every ``relax.take`` of ``main``."""
+    return rewrite_calls(mod, _rewrite)
+
+
+def _rewrite(
+    builder: relax.BlockBuilder,
+    call: relax.Call,
+    _lookup: Callable[[relax.Expr], relax.Expr | None],
+) -> relax.Expr | None:
+    if op_name(call) != "relax.take":
+        return None
+    data, index = call.args
+    axis = call.attrs.axis
+    if axis is None:
+        data = builder.emit(relax.op.flatten(data))
+        axis = 0
+    axis = int(axis) % len(data.ty.shape)
+    constant = constant_array(index)
+    if constant is not None and constant.ndim == 0:
+        return _select(builder, data, axis, int(constant))
+    if axis == 0:
+        return _gather(builder, data, index)
+    rank, picked = len(data.ty.shape), len(index.ty.shape)
+    front = builder.emit(relax.op.permute_dims(
+        data, [axis, *(a for a in range(rank) if a != axis)]))
+    rows = builder.emit(_gather(builder, front, index))
+    # [index..., before axis..., behind it...] -> [before..., index..., behind...]
+    before = list(range(picked, picked + axis))
+    order = [*before, *range(picked), *range(picked + axis, picked + rank - 1)]
+    return relax.op.permute_dims(rows, order)
+
+
+def _select(
+    builder: relax.BlockBuilder, data: relax.Expr, axis: int, index: int
+) -> relax.Expr:
+    extent = fixed(data.ty.shape[axis])
+    if index < 0 and extent is not None:
+        index += extent
+    row = builder.emit(relax.op.strided_slice(data, [axis], [index], [index + 1]))
+    return relax.op.squeeze(row, [axis])
+
+
+#: TVM's pattern of an operator that fuses with its neighbours (`kInjective`).
+_INJECTIVE = 2
+
+
+def _gather(builder: relax.BlockBuilder, table: relax.Expr, index: relax.Expr) -> relax.Call:
+    return builder.call_te(
+        gather, table, index, primfunc_name_hint="gather", primfunc_attrs={"op_pattern": _INJECTIVE}
+    )

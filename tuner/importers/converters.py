@@ -1,0 +1,130 @@
+"""Converters for torch operators that TVM's importer lacks or gets wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from tvm import relax
+
+from tuner.errors import UnsupportedOperator
+from tuner.ops import bag_from_offsets, embedding_bag
+
+#: ``mode`` of ``aten._embedding_bag``.
+_SUM, _MEAN = 0, 1
+
+
+def _argument(node: Any, position: int, name: str, default: Any) -> Any:
+    if len(node.args) > position:
+        return node.args[position]
+    return node.kwargs.get(name, default)
+
+
+def _embedding_bag(node: Any, importer: Any) -> tuple[relax.Var, ...]:
+    table = importer.env[node.args[0]]
+    mode = _argument(node, 4, "mode", _SUM)
+    weights_node = _argument(node, 6, "per_sample_weights", None)
+    include_last = bool(_argument(node, 7, "include_last_offset", False))
+    padding = _argument(node, 8, "padding_idx", -1)
+    if mode not in (_SUM, _MEAN):
+        raise UnsupportedOperator("aten._embedding_bag with mode='max' cannot be imported; "
+                                  "sum and mean can")
+    if mode == _MEAN and padding >= 0:
+        raise UnsupportedOperator("aten._embedding_bag with mode='mean' and a padding_idx cannot "
+                                  "be imported; sum with padding_idx can")
+    builder = importer.block_builder
+    fixed = _fixed_length(node, importer)
+    if fixed is not None:
+        indices, length = fixed
+        args = [table, indices]
+        plain = mode == _SUM and weights_node is None and padding < 0
+        kind = "sum" if plain else "general"
+        if weights_node is not None:
+            flat = importer.env[weights_node]
+            shape = [indices.ty.shape[0], length]
+            args.append(builder.emit(relax.op.reshape(flat, shape)))
+        return (
+            builder.emit_te(
+                embedding_bag, *args, mean=mode == _MEAN, padding_idx=padding,
+                primfunc_name_hint=f"embedding_bag_{kind}",
+            ),
+        )  # fmt: skip
+    indices, offsets = importer.env[node.args[1]], importer.env[node.args[2]]
+    rows, dim = (int(d) for d in table.ty.shape)
+    kernel = bag_from_offsets(
+        rows, dim, str(table.ty.dtype), str(indices.ty.dtype), str(offsets.ty.dtype),
+        mean=mode == _MEAN, weighted=weights_node is not None,
+        include_last_offset=include_last, padding_idx=padding,
+    )  # fmt: skip
+    args = [table, indices]
+    if weights_node is not None:
+        args.append(importer.env[weights_node])
+    bags = offsets.ty.shape[0] - (1 if include_last else 0)
+    out = relax.TensorType([bags, dim], str(table.ty.dtype))
+    callee = builder.add_func(kernel, "bag_from_offsets")
+    return (builder.emit(relax.call_tir(callee, [*args, offsets], out)),)
+
+
+def _fixed_length(node: Any, importer: Any) -> tuple[relax.Var, int] | None:
+    """Recognise the 2-D form, which torch lowers to ``view(indices, -1)`` and ``arange(0, n, L)``.
+
+    Returns the 2-D indices and L, or None for real offsets.
+    """
+    flat, offsets = node.args[1], node.args[2]
+    if "arange" not in str(offsets.target) or "view" not in str(flat.target):
+        return None
+    if len(offsets.args) != 3 or offsets.args[0] != 0 or not isinstance(offsets.args[2], int):
+        return None
+    length = offsets.args[2]
+    indices = importer.env[flat.args[0]]
+    shape = indices.ty.shape
+    if len(shape) != 2 or not isinstance(flat.args[0].meta["val"].shape[1], int):
+        return None
+    return (indices, length) if int(shape[1]) == length else None
+
+
+def _index(node: Any, importer: Any) -> relax.Var:
+    """``x[:, i, j]`` with 1-D index tensors side by side, which torch zips.
+
+    TVM 0.27 turns it into an outer product (``_index_tensor`` in its
+    ``base_fx_graph_translator.py``), so the joined axes are flattened and gathered once instead.
+    """
+    data = importer.env[node.args[0]]
+    indices = node.args[1]
+    places = [axis for axis, index in enumerate(indices) if index is not None]
+    picked = [importer.env[indices[axis]] for axis in places]
+    one_rank = all(len(p.ty.shape) == 1 for p in picked)
+    side_by_side = places == list(range(places[0], places[0] + len(places)))
+    if not (one_rank and side_by_side):
+        raise UnsupportedOperator("aten.index.Tensor is imported only for 1-D index tensors on "
+                                  "neighbouring axes, as in x[:, i, j]")
+    builder = importer.block_builder
+    extents = [int(data.ty.shape[axis]) for axis in places]
+    linear: relax.Expr | None = None
+    for index, extent in zip(picked, extents, strict=True):
+        int64 = builder.emit(relax.op.astype(index, "int64"))
+        extent_const = relax.const(extent, "int64")
+        zero = relax.const(0, "int64")
+        wrapped = builder.emit(
+            relax.op.where(
+                relax.op.less(int64, zero), relax.op.add(int64, extent_const), int64
+            )
+        )
+        linear = (
+            wrapped
+            if linear is None
+            else builder.emit(relax.op.add(relax.op.multiply(linear, extent_const), wrapped))
+        )
+    shape = list(data.ty.shape.values)
+    merged = [*shape[: places[0]], int(np.prod(extents)), *shape[places[-1] + 1 :]]
+    flat = builder.emit(relax.op.reshape(data, merged)) if len(places) > 1 else data
+    return builder.emit(relax.op.take(flat, linear, axis=places[0]))
+
+
+#: For ``ExportedProgramImporter.from_exported_program(custom_convert_map=...)``.
+CONVERTERS: dict[str, Callable[[Any, Any], Any]] = {
+    "_embedding_bag.default": _embedding_bag,
+    "_embedding_bag_forward_only.default": _embedding_bag,
+    "index.Tensor": _index,
+}

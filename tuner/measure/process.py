@@ -1,0 +1,114 @@
+"""A child process that answers calls, and is killed and replaced when it does not.
+
+Children are started by name rather than forked: they share nothing with a parent that may hold
+threads, Ray or a database connection, and end by themselves when their parent is gone.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from multiprocessing.connection import Connection
+from typing import Any
+
+
+class ChildCrashed(Exception):
+    """The child ended while it worked on a call; the text says how."""
+
+
+class ChildTimeout(Exception):
+    """The child did not answer in time and was killed."""
+
+
+class ChildProcess:
+    """Calls functions of ``tuner.measure.child`` in another process.
+
+    Parameters
+    ----------
+    cores
+        CPUs the child may use; None leaves them as they are.
+    env
+        Environment variables on top of this process's own.
+    """
+
+    def __init__(self, cores: set[int] | None = None, env: Mapping[str, str] | None = None) -> None:
+        self._cores = cores
+        self._env = dict(env or {})
+        self._process: subprocess.Popen[bytes] | None = None
+        self._connection: Connection | None = None
+        #: Children started so far.
+        self.started = 0
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the running child."""
+        return self._process.pid if self._process else None
+
+    def call(self, function: str, *args: Any, deadline_s: float) -> Any:
+        """Call ``tuner.measure.child.<function>(*args)``.
+
+        Raises
+        ------
+        ChildCrashed, ChildTimeout
+            And whatever the function raises.
+        """
+        if self._process is None:
+            self._start()
+        assert self._connection is not None
+        try:
+            self._connection.send((function, args))
+            if not self._connection.poll(deadline_s):
+                self.close()
+                raise ChildTimeout(f"no answer within {deadline_s:g} s")
+            ok, value = self._connection.recv()
+        except (EOFError, OSError) as error:
+            raise ChildCrashed(self._post_mortem()) from error
+        if not ok:
+            raise value
+        return value
+
+    def close(self) -> None:
+        """Kill the child."""
+        if self._connection is not None:
+            self._connection.close()
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+        self._process = self._connection = None
+
+    def _start(self) -> None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            env = {**os.environ, **THREADS, **self._env}
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "tuner.measure.child", str(theirs.fileno()),
+                 ",".join(map(str, sorted(self._cores or ())))],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                env=env,
+            )  # fmt: skip
+        self._connection = Connection(ours.detach())
+        self.started += 1
+
+    def _post_mortem(self) -> str:
+        assert self._process is not None
+        try:
+            code = self._process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            code = 0
+        self.close()
+        return f"killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
+
+
+#: Kernels are single-threaded, and TVM must not move threads to cores of its own choice.
+THREADS = {
+    "TVM_NUM_THREADS": "1",
+    "TVM_BIND_THREADS": "0",
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+}

@@ -1,0 +1,42 @@
+"""The operators that tunefleet defines itself, in tensor expressions that its templates schedule."""
+
+from tuner.ops.batched_matmul import batched_matmul
+from tuner.ops.dense import (
+    LANES,
+    NARROW,
+    dense,
+    dense_narrow,
+    pack_dense,
+    pack_narrow,
+    packed_shape,
+)
+from tuner.ops.embedding_bag import bag_from_offsets, embedding_bag
+from tuner.ops.embedding_concat import (
+    BagSegment,
+    CopySegment,
+    Segment,
+    embedding_concat,
+)
+from tuner.ops.gather import gather
+
+#: Names of the kernels that read ``table, indices`` unchecked, along axis 0 of the table.
+GATHERS = ("embedding_bag", "bag_from_offsets", "gather")
+
+__all__ = [
+    "GATHERS",
+    "LANES",
+    "NARROW",
+    "BagSegment",
+    "CopySegment",
+    "Segment",
+    "bag_from_offsets",
+    "batched_matmul",
+    "dense",
+    "dense_narrow",
+    "embedding_bag",
+    "embedding_concat",
+    "gather",
+    "pack_dense",
+    "pack_narrow",
+    "packed_shape",
+]

@@ -1,0 +1,42 @@
+"""Batched matrix product ``x @ y`` or ``x @ y^T`` with its right side packed inside the kernel.
+
+Both sides are activations, so nothing can be packed beforehand: the kernel transposes one matrix
+of the batch into panels of 16 columns, which stay in the L1 cache for the product.
+"""
+
+from __future__ import annotations
+
+from tvm import te, tirx
+
+from tuner.ops.dense import LANES
+
+
+def batched_matmul(x: te.Tensor, y: te.Tensor, *, transpose_y: bool) -> te.Tensor:
+    """``z[b, i, j] = sum_k x[b, i, k] * y[b, j, k]`` (``y[b, k, j]`` if not `transpose_y`).
+
+    Parameters
+    ----------
+    x
+        ``[B, M, K]`` float32.
+    y
+        ``[B, N, K]``, or ``[B, K, N]`` if not `transpose_y`.
+    """
+    batch, m, depth = x.shape
+    n = int(y.shape[1] if transpose_y else y.shape[2])
+    width = -(-n // LANES) * LANES
+    zero = tirx.const(0, x.dtype)
+
+    def read(b: tirx.Var, k: tirx.Var, j: tirx.Var) -> tirx.Expr:
+        value = y[b, j, k] if transpose_y else y[b, k, j]
+        return value if width == n else tirx.if_then_else(j < n, value, zero)
+
+    packed = te.compute((batch, depth, width), read, name="pack")
+    k = te.reduce_axis((0, depth), name="k")
+    padded = te.compute(
+        (batch, m, width),
+        lambda b, i, j: te.sum(x[b, i, k] * packed[b, k, j], axis=k),
+        name="batched_matmul",
+    )
+    if width == n:
+        return padded
+    return te.compute((batch, m, n), lambda b, i, j: padded[b, i, j], name="batched_matmul_unpad")

@@ -1,0 +1,89 @@
+"""The seam of search: a strategy proposes candidates and is told how they did."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from db import CpuArch, Measured
+from tuner.errors import TunerError
+from tuner.workloads.facts import Facts
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One schedule to be tried."""
+
+    #: SHA-256 of what it is, hex: equal candidates are the same schedule of the same workload.
+    digest: str
+    #: Template configuration.
+    config: Mapping[str, int] | None
+    #: Trace (JSON text), where there is no configuration.
+    trace: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a candidate did."""
+
+    candidate: Candidate
+    #: Median seconds per call; None if it failed.
+    secs: float | None
+
+
+class Strategy(ABC):
+    """Proposes candidates for one workload on one CPU architecture.
+
+    Contract
+    --------
+    - `ask` never proposes a candidate twice, nor one that it was told of.
+    - Every candidate asked for is told once, in any order, failed ones too.
+    - The first candidate ever proposed is the default schedule, unless it is known already.
+    - The same seed, workload and tellings give the same candidates.
+    - No method measures, sleeps, or touches a database.
+    """
+
+    @abstractmethod
+    def ask(self, count: int) -> list[Candidate]:
+        """Up to `count` candidates; fewer near the end, none when the search is over."""
+
+    @abstractmethod
+    def tell(self, outcomes: Sequence[Outcome]) -> None:
+        """Report how candidates did; also those of earlier campaigns, before the first `ask`."""
+
+    @property
+    @abstractmethod
+    def remaining(self) -> int:
+        """Candidates that are still to be proposed."""
+
+
+def config_digest(workload: str, template: str, config: Mapping[str, int]) -> str:
+    """Identity of a template configuration."""
+    text = json.dumps([workload, template, sorted(config.items())])
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def make_strategy(
+    name: str,
+    workload: str,
+    facts: Facts,
+    arch: CpuArch,
+    *,
+    seed: int,
+    known: Mapping[str, Measured],
+) -> Strategy:
+    """The strategy `name` for a workload, told of what is known of it already.
+
+    Raises
+    ------
+    TunerError
+        If there is no such strategy.
+    """
+    from tuner.strategy.autotvm import AutoTvmStrategy
+
+    if name not in ("autotvm", "auto"):
+        raise TunerError(f"unknown strategy {name!r}; known are auto, autotvm")
+    return AutoTvmStrategy(workload, facts, arch, seed=seed, known=known)
