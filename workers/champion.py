@@ -1,4 +1,4 @@
-"""The best record of a workload while it is tuned: only a challenger that wins in turns replaces it.
+"""The best record of a workload while it is tuned: only who wins in turns replaces it.
 
 A single faster measurement proves little on a shared machine. Whoever looks faster than the
 champion runs against it, A B A B …, and becomes the champion only if it wins by more than noise.
@@ -68,9 +68,7 @@ class Ring:
         if not ran.median < old.secs * (1.0 - NOISE):
             return False
         if old.code is None:
-            old.code = self._builder.build(
-                self._tir, self._arch, config=None, trace=old.trace
-            ).code
+            old.code = self._builder.build(self._tir, self._arch, config=None, trace=old.trace).code
         if old.code is None:
             # The present record does not build any more: anything sound is better.
             return self._crown(measured, code, ran, ran.median, old.default_secs)

@@ -108,9 +108,7 @@ class _Job:
             self.calibration = self.measurer.calibrate()
             self._calibrated = now
 
-    def record(
-        self, planned: _Planned, built: BuildResult, ran: RunResult | None
-    ) -> Measurement:
+    def record(self, planned: _Planned, built: BuildResult, ran: RunResult | None) -> Measurement:
         """Store one outcome."""
         failure: Failure | None = built.failure or (ran.failure if ran else None)
         measurement = Measurement(
