@@ -124,7 +124,7 @@ def _flops(blocks: list[tvm.s_tir.SBlock], extents: dict[str, tuple[int, ...]]) 
         name = str(block.name_hint)
         axes = extents[name]
         reduces = any(int(v.iter_type) == _REDUCE for v in block.iter_vars)
-        if name.startswith(("copy_", "gather", "pack")) or name.endswith("_unpad"):
+        if name.startswith(("copy_", "gather", "pack", "pick")) or name.endswith("_unpad"):
             continue
         if f"{name}_unpad" in extents:
             useful = extents[f"{name}_unpad"]
