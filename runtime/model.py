@@ -151,7 +151,8 @@ class Model:
             return array[begin:end]
         if i in self._check.cut_by.values():
             part = array[start : start + rows + (0 if spec.batched else 1)]
-            return part - part[0]
+            shifted: np.ndarray = part - part[0]
+            return shifted
         return array[start : start + rows] if spec.batched else array
 
     def _machine(self, bucket: int) -> _Machine:

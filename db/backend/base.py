@@ -69,8 +69,9 @@ class Backend(ABC):
 
     #: Whether writers of one process must take turns (SQLite has one writer per file).
     one_writer: bool
-    #: Whether ``FOR UPDATE SKIP LOCKED`` exists and is needed.
-    skip_locked: bool
+
+    #: Base classes of what the driver raises.
+    driver_errors: tuple[type[Exception], ...]
 
     def __init__(self, url: sa.URL) -> None:
         self.url = url
@@ -110,7 +111,15 @@ class Backend(ABC):
         """Bytes of the database on disk."""
 
     @abstractmethod
-    def fault(self, error: sa.exc.DBAPIError) -> Fault | None:
+    def damage(self, connection: sa.Connection) -> list[str]:
+        """Damage that the database finds in itself, one line each."""
+
+    @abstractmethod
+    def compact(self, engine: sa.Engine) -> None:
+        """Give space of removed rows back to the disk, and refresh the planner's statistics."""
+
+    @abstractmethod
+    def fault(self, error: BaseException) -> Fault | None:
         """Say what a driver's error means; ``None`` for a defect of ours."""
 
     def mask(self, text: str) -> str:

@@ -32,7 +32,7 @@ class SqliteBackend(Backend):
     """A SQLite file."""
 
     one_writer = True
-    skip_locked = False
+    driver_errors = (sqlite3.Error,)
 
     def __init__(self, url: sa.URL) -> None:
         if not url.database or url.database == ":memory:":
@@ -92,11 +92,26 @@ class SqliteBackend(Backend):
         files = (self.path, self.path.with_name(self.path.name + "-wal"))
         return sum(file.stat().st_size for file in files if file.exists())
 
-    def fault(self, error: sa.exc.DBAPIError) -> Fault | None:
-        code = getattr(error.orig, "sqlite_errorcode", None)
+    def damage(self, connection: sa.Connection) -> list[str]:
+        lines = connection.exec_driver_sql("PRAGMA integrity_check(20)").scalars()
+        orphans = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
+        return [line for line in lines if line != "ok"] + [
+            f"row {row[1]} of {row[0]} refers to nothing in {row[2]}" for row in orphans[:20]
+        ]
+
+    def compact(self, engine: sa.Engine) -> None:
+        raw = engine.raw_connection()
+        try:
+            for statement in ("VACUUM", "ANALYZE", "PRAGMA wal_checkpoint(TRUNCATE)"):
+                raw.cursor().execute(statement).fetchall()
+        finally:
+            raw.close()
+
+    def fault(self, error: BaseException) -> Fault | None:
+        code = getattr(error, "sqlite_errorcode", None)
         if code is None:
             return None
-        says = self.mask(str(error.orig))
+        says = self.mask(str(error))
         match code & 0xFF:
             case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
                 return Fault(

@@ -17,9 +17,12 @@ class SqlStore(Catalog, Campaigns, Progress, Queue, Workers, Best, Reports, Stor
     """A store in SQLite or PostgreSQL."""
 
     def __init__(self, database: Database) -> None:
+        #: The database, for maintenance.
+        self.database = database
         self._db = database
         self._init_ids()
         self._hosts = {}
+        self._known_jobs = set()
         self.url = database.backend.masked
 
     def close(self) -> None:

@@ -272,6 +272,10 @@ class Store(ABC):
         """The fastest valid measurement of each of the `limit` fastest candidates."""
 
     @abstractmethod
+    def measured_keys(self, arch: str, regime: str = "warm") -> list[tuple[str, str]]:
+        """Workloads (digests) measured on an architecture, and with which toolchains (keys)."""
+
+    @abstractmethod
     def promote(self, promotion: Promotion, *, measurements: Sequence[Measurement] = ()) -> bool:
         """Make a validated measurement the best of its key, if it is faster than the best so far.
 

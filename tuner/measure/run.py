@@ -25,16 +25,19 @@ class _Bench:
     output: int
     reference: np.ndarray
     scale: float
+    nbytes: int
 
 
-_bench: _Bench | None = None
+#: Most recently used last.
+_benches: dict[str, _Bench] = {}
+#: Room for the data of workloads that are tuned in turns.
+_ROOM = 2 << 30
 
 
 def _bench_of(workload: str, tir: str) -> _Bench:
-    """Data of a workload; the last one is kept, because candidates come in batches."""
-    global _bench
-    if _bench is None or _bench.workload != workload:
-        _bench = None
+    """Data of a workload; those used last are kept, because a job goes back and forth."""
+    bench = _benches.pop(workload, None)
+    if bench is None:
         facts = facts_of(tvm.ir.load_json(tir))
         arguments = make_arguments(facts)
         plain = build_kernel(tir, host_arch(), None, None)
@@ -43,8 +46,12 @@ def _bench_of(workload: str, tir: str) -> _Bench:
         load_kernel(plain.code)["main"](*arguments)
         reference = arguments[facts.output].numpy().astype(np.float64)
         scale = float(np.abs(reference).max()) if reference.size else 0.0
-        _bench = _Bench(workload, arguments, facts.output, reference, scale or 1.0)
-    return _bench
+        size = sum(a.nbytes for a in facts.arguments)
+        bench = _Bench(workload, arguments, facts.output, reference, scale or 1.0, size)
+        while _benches and size + sum(b.nbytes for b in _benches.values()) > _ROOM:
+            del _benches[next(iter(_benches))]
+    _benches[workload] = bench
+    return bench
 
 
 def run_kernel(
