@@ -18,7 +18,7 @@ class Stopped(click.ClickException):
 
     def __init__(self, message: str, exit_code: int = INTERRUPTED) -> None:
         super().__init__(message)
-        self.exit_code = exit_code
+        self.exit_code = exit_code  # type: ignore[misc]
 
 
 def end_with(error: BaseException) -> NoReturn:

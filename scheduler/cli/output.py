@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -45,10 +45,7 @@ def table(*columns: str, right: Sequence[str] = ()) -> Table:
 
 def local_time(moment: datetime | None) -> str:
     """A moment of the database's clock as the clock on the wall shows it."""
-    if moment is None:
-        return "-"
-    aware = moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
-    return f"{aware.astimezone():%Y-%m-%d %H:%M}"
+    return "-" if moment is None else f"{moment.astimezone():%Y-%m-%d %H:%M}"
 
 
 def _plain(value: Any) -> Any:

@@ -21,7 +21,7 @@ LARGEST_BUCKET = 65_536
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-class BucketList(click.ParamType):
+class BucketList(click.ParamType[tuple[int, ...]]):
     """Batch sizes separated by commas; becomes a tuple, ascending, without repetitions."""
 
     name = "buckets"

@@ -21,7 +21,8 @@ def line_of(snapshot: Snapshot) -> str:
         parts.append(f"{job.arch}/{job.bucket}{faster}")
     if len(running) > 2:
         parts.append(f"{len(running) - 2} more running")
-    errors = f" ({snapshot.errors} failed)" if snapshot.errors else ""
+    failures = snapshot.errors.total()
+    errors = f" ({failures} failed)" if failures else ""
     parts.append(f"{counted(snapshot.trials, 'trial')}{errors}")
     if snapshot.rate > 0:
         parts.append(f"{snapshot.rate:.1f}/s")

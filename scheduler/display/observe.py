@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 from db import CampaignProgress, JobProgress, JobState, Store
 from scheduler.display.latency import Latencies
@@ -41,6 +41,7 @@ class Observer:
         self._clock = clock
         self._began = clock() if own else None
         self._rates = Rates()
+        self._overall = Rates()
         self._latencies: dict[int, Latencies] = {}
         #: Job -> when it was first seen running in its present attempt.
         self._seen: dict[int, tuple[int, float]] = {}
@@ -49,7 +50,9 @@ class Observer:
         """The campaign as it is now."""
         progress = self._store.campaign_progress(self._campaign_id)
         jobs = self._store.job_progress(self._campaign_id)
-        rates = self._rates.update(self._clock(), {job.job.id: job.measurements for job in jobs})
+        now = self._clock()
+        rates = self._rates.update(now, {job.job.id: job.measurements for job in jobs})
+        overall = self._overall.update(now, {self._campaign_id: progress.measurements})
         return Snapshot(
             campaign_id=progress.campaign_id,
             name=progress.name,
@@ -57,7 +60,7 @@ class Observer:
             state=progress.state,
             jobs=tuple(self._job(job, rates) for job in jobs),
             elapsed=self._elapsed(progress),
-            rate=sum(rates.values()),
+            rate=overall[self._campaign_id],
         )
 
     def _job(self, progress: JobProgress, rates: Mapping[int, float]) -> JobSnapshot:
@@ -109,5 +112,4 @@ def _age(moment: datetime | None) -> float:
     """Seconds since a moment of the database's clock, by this machine's clock."""
     if moment is None:
         return 0.0
-    aware = moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
-    return max(0.0, (datetime.now(timezone.utc) - aware).total_seconds())
+    return max(0.0, (datetime.now(UTC) - moment).total_seconds())

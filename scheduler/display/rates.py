@@ -20,8 +20,16 @@ class Rates:
         self._seen.append((now, dict(counts)))
         while len(self._seen) > 2 and self._seen[1][0] <= now - WINDOW_S:
             self._seen.popleft()
-        then, before = self._seen[0]
-        span = now - then
-        if span <= 0:
-            return dict.fromkeys(counts, 0.0)
-        return {name: (n - before.get(name, n)) / span for name, n in counts.items()}
+        return {name: self._rate(name, now, count) for name, count in counts.items()}
+
+    def _rate(self, name: int, now: float, count: int) -> float:
+        began = None
+        for then, counts in self._seen:
+            # Time before the counter began to grow says nothing about how fast it grows.
+            if began is None or counts.get(name, count) == began[1]:
+                began = (then, counts.get(name, count))
+            else:
+                break
+        if began is None or now <= began[0]:
+            return 0.0
+        return (count - began[1]) / (now - began[0])

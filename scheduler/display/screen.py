@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Mapping
 
 from rich import box
-from rich.console import Group, RenderableType
-from rich.progress_bar import ProgressBar
+from rich.console import Group, JustifyMethod, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -38,8 +38,8 @@ _ORDER = (
     JobState.DONE,
 )
 
-#: Lines that are no jobs: title, head, rule, rest, bar, counts.
-_FRAME = 8
+#: Lines that are no jobs: title, head, rule, rest, bar, counts, errors.
+_FRAME = 9
 
 
 def screen_of(snapshot: Snapshot, width: int, height: int = 50) -> RenderableType:
@@ -83,35 +83,42 @@ def _rest(jobs: tuple[JobSnapshot, ...], shown: list[JobSnapshot]) -> str:
 
 
 def _table(jobs: list[JobSnapshot], width: int) -> Table:
-    wide = width >= WIDE
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1))
-    table.add_column("arch", no_wrap=True, overflow="ellipsis", max_width=40 if wide else 15)
-    table.add_column("bucket", justify="right", no_wrap=True)
-    table.add_column("state", no_wrap=True, min_width=7)
-    table.add_column("kernels", justify="right", no_wrap=True)
-    table.add_column("trials", justify="right", no_wrap=True)
-    table.add_column("per s", justify="right", no_wrap=True)
-    table.add_column("best", justify="right", no_wrap=True, min_width=7)
-    if wide:
-        table.add_column("default", justify="right", no_wrap=True, min_width=7)
-    table.add_column("gain", justify="right", no_wrap=True, min_width=5)
-    table.add_column("errors", justify="right", no_wrap=True)
-    for job in jobs:
-        errors = sum(job.errors.values())
-        cells: list[str | Text] = [
-            job.arch,
-            str(job.bucket),
-            Text(job.state, style=_STYLES[job.state]),
-            f"{job.measured_tasks}/{job.tasks}" if job.tasks else "-",
-            str(job.trials) if job.budget is None else f"{job.trials}/{job.budget}",
-            rate(job.rate),
-            latency(job.best),
-            *([latency(job.default)] if wide else []),
-            Text(gain(job.gain), style="bold" if (job.gain or 0) > 1 else ""),
-            Text(str(errors) if errors else "-", style="yellow" if errors else ""),
-        ]
-        table.add_row(*cells)
+    columns = {name: cell for name, cell in _COLUMNS.items() if name != "default" or width >= WIDE}
+    rows = [[cell(job) for cell in columns.values()] for job in jobs]
+    natural = [
+        max(len(name), *(cell.cell_len for cell in cells))
+        for name, *cells in zip(columns, *rows, strict=True)
+    ]
+    # Two spaces between columns where there is room for them.
+    gap = 1 if sum(natural) + 2 * (len(columns) - 1) <= width else 0
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, gap, 0, 0))
+    for name in columns:
+        justify: JustifyMethod = "left" if name in ("arch", "state") else "right"
+        table.add_column(name, justify=justify, no_wrap=True, overflow="ellipsis")
+    for row in rows:
+        table.add_row(*row)
     return table
+
+
+def _errors(job: JobSnapshot) -> Text:
+    count = sum(job.errors.values())
+    return Text(str(count), style="yellow") if count else Text("-")
+
+
+_COLUMNS: Mapping[str, Callable[[JobSnapshot], Text]] = {
+    "arch": lambda job: Text(brief(job.arch, 16)),
+    "bucket": lambda job: Text(str(job.bucket)),
+    "state": lambda job: Text(job.state, style=_STYLES[job.state]),
+    "kernels": lambda job: Text(f"{job.measured_tasks}/{job.tasks}" if job.tasks else "-"),
+    "trials": lambda job: Text(
+        str(job.trials) if job.budget is None else f"{job.trials}/{job.budget}"
+    ),
+    "per s": lambda job: Text(rate(job.rate)),
+    "best": lambda job: Text(latency(job.best)),
+    "default": lambda job: Text(latency(job.default)),
+    "gain": lambda job: Text(gain(job.gain), style="bold" if (job.gain or 0) > 1 else ""),
+    "errors": _errors,
+}
 
 
 def _worth_telling(job: JobSnapshot) -> bool:
@@ -135,13 +142,15 @@ def _footer(snapshot: Snapshot, width: int) -> list[RenderableType]:
         counts.append(f"{duration(snapshot.elapsed)} elapsed")
         if snapshot.left is not None:
             counts.append(f"{duration(snapshot.left)} left")
-    line = brief(" · ".join(counts), width)
-    style = "red" if snapshot.failed else "cyan"
-    bar = ProgressBar(
-        total=1.0,
-        completed=snapshot.spent,
-        width=min(width, 78),
-        complete_style=style,
-        finished_style="green" if not snapshot.failed else "red",
-    )
-    return [bar, Text(line)]
+    lines: list[RenderableType] = [_bar(snapshot, width), Text(brief(" · ".join(counts), width))]
+    if snapshot.errors:
+        kinds = ", ".join(f"{kind} {n}" for kind, n in snapshot.errors.most_common())
+        lines.append(Text(brief(f"failed candidates: {kinds}", width), style="yellow"))
+    return lines
+
+
+def _bar(snapshot: Snapshot, width: int) -> Text:
+    length = min(width, 79)
+    done = round(length * snapshot.spent)
+    style = "red" if snapshot.failed else "green" if snapshot.finished else "cyan"
+    return Text.assemble(("━" * done, style), ("─" * (length - done), "dim"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -100,9 +101,12 @@ class Snapshot:
         return sum(job.trials for job in self.jobs)
 
     @property
-    def errors(self) -> int:
-        """Candidates that failed."""
-        return sum(sum(job.errors.values()) for job in self.jobs)
+    def errors(self) -> Counter[str]:
+        """Candidates that failed, by error kind."""
+        kinds = Counter[str]()
+        for job in self.jobs:
+            kinds.update(job.errors)
+        return kinds
 
     @property
     def done(self) -> int:

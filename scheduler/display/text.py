@@ -25,8 +25,8 @@ def duration(secs: float | None) -> str:
 
 
 def gain(times: float | None) -> str:
-    """How many times faster: ``1.83×``."""
-    return "-" if times is None else f"{times:.2f}×"
+    """How many times faster: ``1.83x``."""
+    return "-" if times is None else f"{times:.2f}x"
 
 
 def rate(per_second: float) -> str:
