@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeGuard
 
 import numpy as np
 import tvm
 from tvm import relax
 from tvm.relax.expr_functor import PyExprMutator, mutator
 
+#: What a variable is bound to, or None.
+Lookup = Callable[[relax.Expr], "relax.Expr | None"]
+
 #: What a rewriter does with a call: a new expression, or None to leave it as it is.
-Rewriter = Callable[[relax.BlockBuilder, relax.Call, Callable[[relax.Expr], "relax.Expr | None"]],
-                    "relax.Expr | None"]
+Rewriter = Callable[[relax.BlockBuilder, relax.Call, Lookup], "relax.Expr | None"]
 
 
 def constant_array(expr: relax.Expr | None) -> np.ndarray | None:
@@ -24,7 +27,17 @@ def constant_array(expr: relax.Expr | None) -> np.ndarray | None:
 
 def op_name(expr: relax.Expr | None) -> str:
     """Name of the operator that `expr` calls, or the empty string."""
-    return getattr(expr.op, "name", "") if isinstance(expr, relax.Call) else ""
+    return str(getattr(expr.op, "name", "")) if isinstance(expr, relax.Call) else ""
+
+
+def calls(expr: relax.Expr | None, *names: str) -> TypeGuard[relax.Call]:
+    """True if `expr` is a call of one of the operators `names`, as in ``"matmul"``."""
+    return op_name(expr).removeprefix("relax.") in names
+
+
+def kernel_name(expr: relax.Expr | None) -> str:
+    """Name of the TIR function that `expr` calls, or the empty string."""
+    return str(expr.args[0].name_hint) if calls(expr, "call_tir") else ""
 
 
 def fixed(extent: object) -> int | None:
@@ -40,8 +53,11 @@ class _Mutator(PyExprMutator):  # type: ignore[misc]
 
     def visit_call_(self, call: relax.Call) -> relax.Expr:
         call = super().visit_call_(call)
-        new = self._rewriter(self.builder_, call, self.lookup_binding)
+        new = self._rewriter(self.builder_, call, self._bound)
         return call if new is None else new
+
+    def _bound(self, expr: relax.Expr) -> relax.Expr | None:
+        return self.lookup_binding(expr) if isinstance(expr, relax.Var) else None
 
 
 def rewrite_calls(mod: tvm.IRModule, rewriter: Rewriter) -> tvm.IRModule:

@@ -28,11 +28,14 @@ def _embedding_bag(node: Any, importer: Any) -> tuple[relax.Var, ...]:
     include_last = bool(_argument(node, 7, "include_last_offset", False))
     padding = _argument(node, 8, "padding_idx", -1)
     if mode not in (_SUM, _MEAN):
-        raise UnsupportedOperator("aten._embedding_bag with mode='max' cannot be imported; "
-                                  "sum and mean can")
+        raise UnsupportedOperator(
+            "aten._embedding_bag with mode='max' cannot be imported; sum and mean can"
+        )
     if mode == _MEAN and padding >= 0:
-        raise UnsupportedOperator("aten._embedding_bag with mode='mean' and a padding_idx cannot "
-                                  "be imported; sum with padding_idx can")
+        raise UnsupportedOperator(
+            "aten._embedding_bag with mode='mean' and a padding_idx cannot "
+            "be imported; sum with padding_idx can"
+        )
     builder = importer.block_builder
     fixed = _fixed_length(node, importer)
     if fixed is not None:
@@ -97,8 +100,10 @@ def _index(node: Any, importer: Any) -> relax.Var:
     one_rank = all(len(p.ty.shape) == 1 for p in picked)
     side_by_side = places == list(range(places[0], places[0] + len(places)))
     if not (one_rank and side_by_side):
-        raise UnsupportedOperator("aten.index.Tensor is imported only for 1-D index tensors on "
-                                  "neighbouring axes, as in x[:, i, j]")
+        raise UnsupportedOperator(
+            "aten.index.Tensor is imported only for 1-D index tensors on "
+            "neighbouring axes, as in x[:, i, j]"
+        )
     builder = importer.block_builder
     extents = [int(data.ty.shape[axis]) for axis in places]
     linear: relax.Expr | None = None
@@ -107,9 +112,7 @@ def _index(node: Any, importer: Any) -> relax.Var:
         extent_const = relax.const(extent, "int64")
         zero = relax.const(0, "int64")
         wrapped = builder.emit(
-            relax.op.where(
-                relax.op.less(int64, zero), relax.op.add(int64, extent_const), int64
-            )
+            relax.op.where(relax.op.less(int64, zero), relax.op.add(int64, extent_const), int64)
         )
         linear = (
             wrapped

@@ -1,4 +1,4 @@
-"""What every importer ends with: tidy graph, named inputs, batch dimension, index limits, digest."""
+"""What every importer ends with: a tidy graph, its inputs, batch, index limits and digest."""
 
 from __future__ import annotations
 

@@ -45,7 +45,8 @@ def _bench_of(workload: str, tir: str) -> _Bench:
             raise RuntimeError(f"the reference does not compile: {plain.failure}")
         load_kernel(plain.code)["main"](*arguments)
         reference = arguments[facts.output].numpy().astype(np.float64)
-        scale = float(np.abs(reference).max()) if reference.size else 0.0
+        finite = reference[np.isfinite(reference)]
+        scale = float(np.abs(finite).max()) if finite.size else 0.0
         size = sum(a.nbytes for a in facts.arguments)
         bench = _Bench(workload, arguments, facts.output, reference, scale or 1.0, size)
         while _benches and size + sum(b.nbytes for b in _benches.values()) > _ROOM:
@@ -101,20 +102,27 @@ def _check(
         kernel["main"](*bench.arguments)
     except Exception as error:
         return Failure(ErrorKind.RUN_ERROR, last_line(error)), None
-    value = output.numpy().astype(np.float64)
-    if not bench.reference.size:
-        return None, 0.0
-    error = float(np.abs(value - bench.reference).max()) / bench.scale
-    if not error <= options.tolerance:
-        text = f"largest error {error:.3g} of the largest value, allowed {options.tolerance:g}"
-        return Failure(ErrorKind.WRONG_RESULT, text), error
-    return None, error
+    distance = _distance(output.numpy().astype(np.float64), bench.reference) / bench.scale
+    if not distance <= options.tolerance:
+        text = f"largest error {distance:.3g} of the largest value, allowed {options.tolerance:g}"
+        return Failure(ErrorKind.WRONG_RESULT, text), distance
+    return None, distance
+
+
+def _distance(value: np.ndarray, reference: np.ndarray) -> float:
+    """Largest difference; what is not finite has to be so on both sides."""
+    finite = np.isfinite(reference)
+    if not np.array_equal(value[~finite], reference[~finite], equal_nan=True):
+        return float("inf")
+    if not finite.any():
+        return 0.0
+    return float(np.abs(value[finite] - reference[finite]).max())
 
 
 def _poison(dtype: np.dtype) -> float | int | bool:
     if np.issubdtype(dtype, np.floating):
         return float("nan")
-    return True if dtype == bool else int(np.iinfo(dtype).max)
+    return True if dtype.kind == "b" else int(np.iinfo(dtype).max)
 
 
 def _number(bench: _Bench, kernel: tvm.runtime.Module, options: MeasureOptions) -> int:

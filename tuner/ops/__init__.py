@@ -1,4 +1,4 @@
-"""The operators that tunefleet defines itself, in tensor expressions that its templates schedule."""
+"""The operators that tunefleet defines itself, in the forms that its templates schedule."""
 
 from tuner.ops.batched_matmul import batched_matmul
 from tuner.ops.dense import (

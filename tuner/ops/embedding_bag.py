@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from tvm import te, tirx
 from tvm.script import from_source
-from tvm.script import tirx as T
+from tvm.script import tirx as script
 
 
 def embedding_bag(
@@ -109,7 +109,7 @@ def bag_from_offsets(
     )
     divide = (
         f"for d in T.serial(T.int64({dim})):\n"
-        f"                out[vb, d] = out[vb, d] / T.Cast(\"{dtype}\", T.max(end - begin, T.int64(1)))"
+        f'                out[vb, d] = out[vb, d] / T.Cast("{dtype}", T.max(end - begin, T.int64(1)))'
         if mean
         else "pass"
     )
@@ -128,4 +128,4 @@ def bag_from_offsets(
         term=term,
         divide=divide,
     )
-    return from_source(source, extra_vars={"T": T})
+    return from_source(source, extra_vars={"T": script})

@@ -80,9 +80,7 @@ class Facts:
 def facts_of(func: tirx.PrimFunc) -> Facts:
     """Read the facts of an unscheduled function."""
     blocks = _blocks(func)
-    extents = {
-        str(b.name_hint): tuple(_extent(v.dom.extent) for v in b.iter_vars) for b in blocks
-    }
+    extents = {str(b.name_hint): tuple(_extent(v.dom.extent) for v in b.iter_vars) for b in blocks}
     params = [p for p in func.params if hasattr(p.ty, "shape")]
     limits = _index_limits(func)
     arguments = tuple(
