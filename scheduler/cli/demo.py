@@ -13,6 +13,7 @@ from scheduler.cli.params import (
     arch_option,
     database_option,
     database_url,
+    require_model_file,
     require_runnable,
     resolve_archs,
 )
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 GO_ON = "what was measured is stored: run the same command again to go on"
 
 
-@click.command()
+@click.command(short_help="The whole story on this machine, in minutes.")
 @click.option(
     "--model",
     type=click.Path(path_type=Path),
@@ -36,8 +37,7 @@ GO_ON = "what was measured is stored: run the same command again to go on"
     type=click.FloatRange(min=0, min_open=True),
     metavar="S",
     default=150.0,
-    show_default="150",
-    help="Time that tuning may take, over all jobs.",
+    help="Time that tuning may take, over all jobs.  [default: 150]",
 )
 @click.option(
     "--buckets",
@@ -77,6 +77,8 @@ def demo(
     from scheduler.cli.tune import exit_code, summarise
     from scheduler.demo import DemoOptions, run_demo
 
+    if model is not None:
+        require_model_file(model)
     url = database_url(ctx, folder)
 
     def run(store: Store, campaign_id: int, slots: int) -> Snapshot:

@@ -13,6 +13,12 @@ SOME_FAILED = 3
 INTERRUPTED = 130
 
 
+class BadValue(click.ClickException):
+    """A value that an option does not take; the text says which ones it takes."""
+
+    exit_code = 2
+
+
 class Stopped(click.ClickException):
     """The user, or the system, ended the command early; the text says how to go on."""
 
@@ -40,6 +46,8 @@ def describe(error: BaseException) -> tuple[str, int]:
             return error.format_message(), error.exit_code
         case click.Abort() | KeyboardInterrupt():
             return "stopped", INTERRUPTED
+        case click.exceptions.NoArgsIsHelpError():
+            return error.format_message(), error.exit_code
         case click.UsageError():
             where = error.ctx.command_path if error.ctx else "tunefleet"
             return f"error: {_line(error.format_message())} (see {where} --help)", 2

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from db import BestRecord, Task
 
 
-@click.command()
+@click.command(short_help="Show the kernels that serve a batch.")
 @click.argument("model")
 @click.option(
     "--batch", type=click.IntRange(min=1), metavar="B", required=True, help="Size of the batch."

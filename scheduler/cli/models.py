@@ -15,6 +15,7 @@ from scheduler.cli.params import (
     database_url,
     json_option,
     read_store,
+    require_model_file,
     write_store,
 )
 
@@ -54,6 +55,7 @@ def add(
     traffic: Path | None,
 ) -> None:
     """Add the model in the file PATH (.pt2 or .onnx), or a new version of it."""
+    require_model_file(path)
     shares = read_traffic(traffic) if traffic else None
     if shares is not None and buckets is not None and set(shares) != set(buckets):
         listed = ",".join(map(str, sorted(shares)))

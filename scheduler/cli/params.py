@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from scheduler.cli.errors import BadValue
+
 if TYPE_CHECKING:
     from db import CpuArch, Store
 
@@ -75,11 +77,11 @@ def read_store(ctx: click.Context) -> Store:
     return open_store(ctx.obj["db"], create=False, read_only=True)
 
 
-def write_store(url: str) -> Store:
-    """Open the database to add to it; a SQLite file that is missing is created."""
+def write_store(url: str, *, create: bool = True) -> Store:
+    """Open the database to add to it; a SQLite file that is missing may be created."""
     from db import open_store
 
-    return open_store(url)
+    return open_store(url, create=create)
 
 
 def database_url(ctx: click.Context, folder: Path | None = None) -> str:
@@ -110,7 +112,7 @@ def resolve_archs(names: Sequence[str]) -> list[CpuArch]:
     try:
         found = [resolve(name) for name in names]
     except UnknownArchitecture as error:
-        raise click.UsageError(str(error), click.get_current_context()) from error
+        raise BadValue(str(error)) from error
     return list({arch.name: arch for arch in found}.values())
 
 
@@ -129,3 +131,9 @@ def require_runnable(archs: Sequence[CpuArch]) -> None:
 def is_model_file(text: str) -> bool:
     """Whether `text` is meant as the path of a model rather than as the name of one."""
     return text.endswith((".pt2", ".onnx")) or os.sep in text
+
+
+def require_model_file(path: Path) -> None:
+    """Refuse a model that is not there, before anything is made because of it."""
+    if not path.is_file():
+        raise click.ClickException(f"{path} is no file; give a .pt2 or .onnx file")

@@ -54,6 +54,19 @@ def _exists(place: str) -> bool:
     return importlib.util.find_spec(module) is not None
 
 
+def _print_version(ctx: click.Context, _param: click.Parameter, asked: bool) -> None:
+    if not asked or ctx.resilient_parsing:
+        return
+    # Late: the metadata of installed packages takes a while to find.
+    from importlib import metadata
+
+    try:
+        click.echo(f"tunefleet {metadata.version('tunefleet')}")
+    except metadata.PackageNotFoundError:
+        click.echo("tunefleet (not installed: run from its sources)")
+    ctx.exit()
+
+
 @click.group(cls=Root, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--db",
@@ -63,6 +76,13 @@ def _exists(place: str) -> bool:
     callback=remember_database,
     help=f"{DATABASE_HELP}  [env: TUNEFLEET_DB; default: {DEFAULT_DATABASE}]",
 )
-@click.version_option(package_name="tunefleet", message="%(prog)s %(version)s")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_version,
+    help="Show the version and exit.",
+)
 def cli() -> None:
     """Tune the kernels of ads-ranking models on a fleet of CPUs, and serve the best ones found."""

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from scheduler.display import Snapshot
 
 
-@click.command()
+@click.command(short_help="Show campaigns and jobs.")
 @click.argument("campaign", type=click.IntRange(min=1), required=False)
 @click.option("--watch", is_flag=True, help="Stay, and show progress until the campaign ends.")
 @click.option(

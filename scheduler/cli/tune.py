@@ -13,6 +13,7 @@ from scheduler.cli.params import (
     database_option,
     database_url,
     is_model_file,
+    require_model_file,
     require_runnable,
     resolve_archs,
     write_store,
@@ -27,7 +28,7 @@ DEFAULT_SECONDS = 60.0
 GO_ON = "what was measured is stored: run the same command again to go on"
 
 
-@click.command()
+@click.command(short_help="Tune a model and show how it goes.")
 @click.argument("model")
 @arch_option(
     "CPU architecture: host, avx2, avx512 or LLVM's name for a CPU; repeatable.  [default: host]"
@@ -54,7 +55,7 @@ GO_ON = "what was measured is stored: run the same command again to go on"
     "--seconds",
     type=click.FloatRange(min=0, min_open=True),
     metavar="S",
-    help=f"Budget of each job, in seconds.  [default: {DEFAULT_SECONDS:.0f}, unless --trials]",
+    help=f"Budget of each job, in seconds.  [default: {DEFAULT_SECONDS:.0f} without --trials]",
 )
 @click.option(
     "--seed",
@@ -95,6 +96,9 @@ def tune(
         raise click.UsageError("--ray-address needs --executor ray")
     if trials is None and seconds is None:
         seconds = DEFAULT_SECONDS
+    from_file = is_model_file(model)
+    if from_file:
+        require_model_file(Path(model))
     url = database_url(ctx)
 
     from scheduler.campaigns import start_campaign
@@ -103,7 +107,7 @@ def tune(
     from scheduler.cli.run import run_campaign
 
     sizes = sorted({size for some in buckets for size in some})
-    with stoppable(GO_ON), quiet(), write_store(url) as store:
+    with stoppable(GO_ON), quiet(), write_store(url, create=from_file) as store:
         version = _version(store, model, sizes)
         wanted = resolve_archs(archs)
         if not ray_address:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from scheduler.demo.options import DemoError, DemoOptions
+from scheduler.demo.options import DemoOptions
 from scheduler.demo.story import Story
 
 #: Seeds of the weights, by file.
@@ -34,8 +34,6 @@ class ModelFiles:
 def find_files(options: DemoOptions, story: Story) -> ModelFiles:
     """Take the user's model, or export the example where that has not been done yet."""
     if options.model is not None:
-        if not options.model.is_file():
-            raise DemoError(f"{options.model} is no file; give a .pt2 or .onnx file")
         story.say(f"{options.model} ({_size(options.model)})")
         return ModelFiles(options.model.absolute())
     model, refreshed = (options.files / name for name in _EXAMPLE)
