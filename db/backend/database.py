@@ -86,9 +86,10 @@ class Database:
     @contextlib.contextmanager
     def translated(self) -> Iterator[None]:
         """Raise this package's errors instead of the driver's; no retries."""
+        errors: tuple[type[Exception], ...] = (sa.exc.DBAPIError, *self.backend.driver_errors)
         try:
             yield
-        except (sa.exc.DBAPIError, *self.backend.driver_errors) as error:
+        except errors as error:
             fault = self.backend.fault(_of_driver(error))
             if fault is None:
                 raise
