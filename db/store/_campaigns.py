@@ -41,16 +41,15 @@ class Campaigns(Part):
     ) -> int | None:
         exactly = {(model_version, arch, bucket) for arch in archs for bucket in buckets}
         unfinished = (
-            sa.select(campaigns.c.id)
-            .where(campaigns.c.strategy == strategy)
+            sa.select(jobs.c.campaign_id)
+            .distinct()
+            .join(campaigns)
             .where(
-                sa.exists().where(
-                    jobs.c.campaign_id == campaigns.c.id,
-                    jobs.c.state.not_in(_FINAL),
-                    jobs.c.model_version_id == model_version,
-                )
+                queue.UNFINISHED,
+                jobs.c.model_version_id == model_version,
+                campaigns.c.strategy == strategy,
             )
-            .order_by(campaigns.c.id.desc())
+            .order_by(jobs.c.campaign_id.desc())
         )
         members = sa.select(jobs.c.model_version_id, catalog.cpu_archs.c.name, jobs.c.bucket).join(
             catalog.cpu_archs
