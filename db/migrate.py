@@ -36,7 +36,7 @@ def upgrade(url: str | None = None, to: str = HEAD) -> tuple[str | None, str]:
     backend = resolve(url)
     database = Database(backend, read_only=False)
     try:
-        if isinstance(backend, SqliteBackend) and is_fresh(backend) and to == HEAD:
+        if isinstance(backend, SqliteBackend) and to == HEAD and is_fresh(database, backend):
             create_sqlite(database, backend)
             return None, to
         if isinstance(backend, SqliteBackend):

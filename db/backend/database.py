@@ -126,9 +126,8 @@ class Database:
                     raise
                 wait = min(0.01 * 2.0**runs, 1.0) * random.uniform(0.5, 1.0)
                 waited = time.monotonic() - started
-                soon = fault.retry is Retry.SOON and runs < RACES
-                later = fault.retry is Retry.LATER and waited + wait < patience_s
-                if not (soon or later):
+                hopeless = fault.retry is Retry.NEVER or waited + wait > patience_s
+                if hopeless or (fault.retry is Retry.SOON and runs >= RACES):
                     raise fault.error from error
             except sa.exc.StatementError as error:
                 # A value that cannot be stored, e.g. NaN within JSON: the caller's to mend.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import sqlalchemy as sa
 
@@ -26,6 +28,8 @@ class Campaigns(Part):
 
     def create_campaign(self, spec: CampaignSpec, jobs: Iterable[JobSpec]) -> int:
         wanted = list(jobs)
+        # Run again after a commit whose answer was lost, it is found by its key.
+        spec = replace(spec, key=spec.key or uuid.uuid4().hex)
 
         def body(connection: sa.Connection) -> int:
             arch_ids = self._archs.require(connection, {job.arch for job in wanted})
