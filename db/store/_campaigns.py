@@ -75,7 +75,7 @@ class Campaigns(Part):
                 locked(jobs.c.campaign_id == campaign_id, jobs.c.state.not_in(_FINAL))
             ).all()
             for row in rows:
-                move(connection, row, JobAction.CANCEL, reason=reason)
+                move(connection, row, JobAction.CANCEL, reason=reason, token=None)
             return len(rows)
 
         return self._db.write(body)
