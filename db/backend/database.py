@@ -86,9 +86,10 @@ class Database:
     @contextlib.contextmanager
     def translated(self) -> Iterator[None]:
         """Raise this package's errors instead of the driver's; no retries."""
+        errors: tuple[type[Exception], ...] = (sa.exc.DBAPIError, *self.backend.driver_errors)
         try:
             yield
-        except (sa.exc.DBAPIError, *self.backend.driver_errors) as error:
+        except errors as error:
             fault = self.backend.fault(_of_driver(error))
             if fault is None:
                 raise
@@ -125,9 +126,8 @@ class Database:
                     raise
                 wait = min(0.01 * 2.0**runs, 1.0) * random.uniform(0.5, 1.0)
                 waited = time.monotonic() - started
-                soon = fault.retry is Retry.SOON and runs < RACES
-                later = fault.retry is Retry.LATER and waited + wait < patience_s
-                if not (soon or later):
+                hopeless = fault.retry is Retry.NEVER or waited + wait > patience_s
+                if hopeless or (fault.retry is Retry.SOON and runs >= RACES):
                     raise fault.error from error
             except sa.exc.StatementError as error:
                 # A value that cannot be stored, e.g. NaN within JSON: the caller's to mend.

@@ -96,11 +96,12 @@ def _use_wal(database: Database) -> None:
         raw.close()
 
 
-def is_fresh(backend: SqliteBackend) -> bool:
-    """Whether the file is missing or has nothing in it yet."""
+def is_fresh(database: Database, backend: SqliteBackend) -> bool:
+    """Whether the file is missing, or has no tables yet: another process may be creating them."""
     try:
-        return not backend.path.exists() or backend.path.stat().st_size == 0
+        missing = not backend.path.exists() or backend.path.stat().st_size == 0
     except OSError as error:
         raise DatabaseUnavailable(
             f"{backend.masked}: {error.strerror}; check that file and folder are accessible"
         ) from error
+    return missing or database.read(revision) is Special.EMPTY

@@ -1,4 +1,4 @@
-"""Checking a database: is the file sound, and is what it says consistent?"""
+"""Checking a database: whether the file is sound, and whether what it says is consistent."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 #: Alembic revision this code reads and writes. A test compares it with the newest migration.
-HEAD = "0001"
+HEAD = "0002"
 
 #: Every constraint has a name, so that a migration can address it on either database.
 metadata = sa.MetaData(
@@ -26,8 +26,6 @@ BigId = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 #: Stored as text and never searched, so JSON and not JSONB: what comes back is what went in.
 Json = sa.JSON(none_as_null=True)
-
-_TEXT_FORMAT = "%Y-%m-%d %H:%M:%S.%f"
 
 
 class UtcDateTime(sa.types.TypeDecorator[datetime]):
@@ -47,13 +45,14 @@ class UtcDateTime(sa.types.TypeDecorator[datetime]):
     def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> Any:
         if value is None or dialect.name != "sqlite":
             return value
-        return value.astimezone(UTC).strftime(_TEXT_FORMAT)[:23]
+        text = value.astimezone(UTC).replace(tzinfo=None)
+        return text.isoformat(sep=" ", timespec="milliseconds")
 
     def process_result_value(self, value: Any, dialect: sa.Dialect) -> datetime | None:
         if value is None:
             return None
         if isinstance(value, str):
-            return datetime.strptime(value, _TEXT_FORMAT).replace(tzinfo=UTC)
+            return datetime.fromisoformat(value).replace(tzinfo=UTC)
         return value.astimezone(UTC)  # type: ignore[no-any-return]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from db.domain.states import CLAIMABLE_STATES, JobAction, JobState
+from db.domain.states import CLAIMABLE_STATES, FINAL_STATES, JobAction, JobState
 from db.schema.base import BigId, Json, UtcDateTime, metadata, one_of
 from db.schema.catalog import cpu_archs, model_versions
 from db.schema.clock import now
@@ -12,6 +12,7 @@ from db.schema.clock import now
 #: Conditions of the partial indexes. Queries repeat them word for word, or the index is not used.
 CLAIMABLE = sa.text("state IN ({})".format(", ".join(f"'{s}'" for s in sorted(CLAIMABLE_STATES))))
 RUNNING = sa.text(f"state = '{JobState.RUNNING}'")
+UNFINISHED = sa.text("state NOT IN ({})".format(", ".join(f"'{s}'" for s in sorted(FINAL_STATES))))
 
 schedules = sa.Table(
     "schedules",
@@ -97,6 +98,16 @@ jobs = sa.Table(
     # only as many rows here as the fleet has workers.
     sa.Index("ix_jobs_running", "worker", postgresql_where=RUNNING, sqlite_where=RUNNING),
     sa.Index("ix_jobs_campaign_state", "campaign_id", "state"),
+    # What a restarted command looks for, among all that ever ran.
+    sa.Index(
+        "ix_jobs_unfinished",
+        "model_version_id",
+        "campaign_id",
+        postgresql_where=UNFINISHED,
+        sqlite_where=UNFINISHED,
+    ),
+    # Room on each page, so that renewing a lease stays on it and touches no index.
+    postgresql_with={"fillfactor": "80"},
     comment="one model version, architecture and bucket to be tuned",
 )
 

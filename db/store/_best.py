@@ -145,10 +145,13 @@ class Best(Measurements):
         )
         measured = self._measured_for(connection, promotion, key)
         best = connection.execute(
-            sa.select(best_records.c.run_secs).where(*equal(best_records, key))
-        ).scalar_one_or_none()
-        if best is not None and best <= promotion.run_secs_median:
-            return False
+            sa.select(best_records.c.run_secs, promotions.c.measurement_id)
+            .join(promotions, promotions.c.id == best_records.c.promotion_id)
+            .where(*equal(best_records, key))
+        ).first()
+        if best is not None and best.run_secs <= promotion.run_secs_median:
+            # Said already; the answer may have been lost on its way.
+            return bool(best.measurement_id == measured.id)
         if _revoked(connection, key, measured.record_id):
             return False
         promotion_id = connection.execute(

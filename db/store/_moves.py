@@ -95,6 +95,9 @@ def move_after_failure(connection: sa.Connection, row: Row, *, lost: bool, reaso
     """Count a failure or a loss: another attempt after a back-off, or quarantine."""
     policy = RetryPolicy(row.max_failures, row.backoff_s, row.backoff_max_s)
     decision = after_failure(policy, row.failures + 1, lost=lost)
+    # The holder's own last word may be repeated, so its token stays; one that was cut off has
+    # nothing more to say.
+    cut_off = {"token": None} if lost else {}
     move(
         connection,
         row,
@@ -102,4 +105,5 @@ def move_after_failure(connection: sa.Connection, row: Row, *, lost: bool, reaso
         reason=reason,
         delay_s=decision.delay_s,
         failures=row.failures + 1,
+        **cut_off,
     )

@@ -155,7 +155,7 @@ class Queue(Part):
                 raise NotFound(f"unknown job {job_id}; list the jobs with `tunefleet status`")
             if JobState(row.state) not in sources(action):
                 return False
-            move(connection, row, action, reason=reason, **changes)
+            move(connection, row, action, reason=reason, token=None, **changes)
             return True
 
         return self._db.write(body)

@@ -289,7 +289,7 @@ class Store(ABC):
         Returns
         -------
         bool
-            Whether it became the best.
+            Whether it is the best now.
         """
 
     @abstractmethod
