@@ -27,7 +27,7 @@ def url(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path}/log.db"
 
 
-def _run(store: Store, url: str, campaign: int, seconds: float = 120.0) -> None:
+def run_campaign(store: Store, url: str, campaign: int, seconds: float = 120.0) -> None:
     with make_executor("inprocess", db_url=url, measure=QUICK) as executor:
         executor.start(campaign)
         end = time.monotonic() + seconds
@@ -60,7 +60,7 @@ def test_from_model_to_tuned_scores(small_dlrm: Path, url: str) -> None:
         version = add_model(store, small_dlrm, buckets=(1, 8))
         campaign, resumed = _start(store, version)
         assert not resumed
-        _run(store, url, campaign)
+        run_campaign(store, url, campaign)
         progress = store.campaign_progress(campaign)
         assert progress.state is CampaignState.DONE
         assert progress.jobs[JobState.DONE] == 2
@@ -83,7 +83,7 @@ def test_a_later_campaign_measures_nothing_again(small_dlrm: Path, url: str) -> 
         version = add_model(store, small_dlrm, buckets=(1, 8))
         for trials in (10, 20):
             campaign, _ = _start(store, version, trials)
-            _run(store, url, campaign)
+            run_campaign(store, url, campaign)
     counts = Counter(_records(url))
     assert len(counts) >= 20
     assert max(counts.values()) == 1
