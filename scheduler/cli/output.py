@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -28,8 +30,10 @@ def console() -> Console:
     """Where tables go: standard output, as wide as the terminal."""
     from rich.console import Console
 
+    # Into a file or a pipe nothing is cut that a terminal would have to cut.
+    wide = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 160
     # Highlighting would colour every number; colour is kept for what matters.
-    return Console(highlight=False)
+    return Console(highlight=False, width=wide)
 
 
 def table(*columns: str, right: Sequence[str] = ()) -> Table:

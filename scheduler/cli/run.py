@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from scheduler.cli.output import console
-from scheduler.display import Observer, Snapshot, follow
+from scheduler.display import Observer, Snapshot, doing, follow
 
 if TYPE_CHECKING:
     from db import Store
@@ -42,9 +42,15 @@ def run_campaign(
         slots=slots,
         measure=measure or MeasureOptions(),
     )
-    observer = Observer(store, campaign_id, own=True)
+    out = console()
     with executor:
-        executor.start(campaign_id)
-        # Ray takes SIGTERM for itself.
-        rearm()
-        return follow(observer, console(), look_after=executor.poll)
+        try:
+            with doing(out, "starting the workers"):
+                executor.start(campaign_id)
+            # Ray takes SIGTERM for itself.
+            rearm()
+            observer = Observer(store, campaign_id, own=True)
+            return follow(observer, out, look_after=executor.poll)
+        except KeyboardInterrupt:
+            out.print("stopping the workers …")
+            raise

@@ -55,7 +55,7 @@ class Serving:
             plain = untuned.load(self._files.model, buckets=options.buckets)
         with one_core() as core:
             results = [self._time(bucket, plain) for bucket in self._model.report().buckets]
-        story.say(f"medians of {REPEATS} rounds in turns, one thread, on core {core}:")
+        story.say(f"µs per call: medians of {REPEATS} rounds in turns, one thread, on core {core}")
         story.console.print()
         story.show(table_of(results, self._reference.column))
         story.console.print()
@@ -108,8 +108,7 @@ class Serving:
         worst = largest_difference(self._model, self._reference, batches, self._options.tolerance)
         listed = ", ".join(map(str, batches))
         self._story.say(
-            f"scores equal those of {self._reference.name}: largest difference {worst:.1e} "
-            f"(batches {listed})"
+            f"largest difference from {self._reference.name}: {worst:.1e} (batches {listed})"
         )
 
     def _perturbed(self) -> Mapping[str, Array]:

@@ -7,10 +7,10 @@ import time
 from collections.abc import Iterator
 
 from rich.console import Console, RenderableType
-from rich.live import Live
 from rich.padding import Padding
 from rich.text import Text
 
+from scheduler.display.doing import doing
 from scheduler.display.text import duration
 
 
@@ -37,24 +37,15 @@ class Story:
 
     def say(self, text: str, style: str = "") -> None:
         """Print a line of a step."""
-        self.console.print(Padding(Text(text, style=style), (0, 0, 0, 3)))
+        self.console.print(_indented(Text(text, style=style)))
 
     def show(self, what: RenderableType) -> None:
         """Print a table of a step."""
-        self.console.print(Padding(what, (0, 0, 0, 3)))
+        self.console.print(_indented(what))
 
-    @contextlib.contextmanager
-    def doing(self, text: str) -> Iterator[None]:
-        """Show what takes a while, until it is over; nothing where there is no terminal.
-
-        Drawn once: whatever redraws itself takes time from what is being measured.
-        """
-        if not self.console.is_terminal:
-            yield
-            return
-        line = Text(f"   {text} …", style="dim", no_wrap=True, overflow="ellipsis")
-        with Live(line, console=self.console, auto_refresh=False, transient=True):
-            yield
+    def doing(self, text: str) -> contextlib.AbstractContextManager[None]:
+        """Show what a step is at, until it is over."""
+        return doing(self.console, text, indent=3)
 
     def end(self) -> None:
         """Print how long everything took."""
@@ -62,3 +53,7 @@ class Story:
         parts = ", ".join(f"{title.lower()} {duration(secs)}" for title, secs in self._steps)
         self.console.print()
         self.console.print(Text.assemble((f"{duration(total)} in all", "bold"), f": {parts}"))
+
+
+def _indented(what: RenderableType) -> Padding:
+    return Padding(what, (0, 0, 0, 3), expand=False)
