@@ -86,7 +86,7 @@ def demo(
 
     with stoppable(GO_ON), quiet(make_folder(folder) / "demo.log"):
         wanted = resolve_archs(archs)
-        require_runnable(wanted)
+        require_runnable(wanted, "leave --arch out, or name another one")
         options = DemoOptions(
             url=url,
             folder=folder,

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from db import BestRecord, Task
 
 
+#: From this width on the table has room for dates.
+_WIDE = 100
+
+
 @click.command(short_help="Show the kernels that serve a batch.")
 @click.argument("model")
 @click.option(
@@ -79,25 +83,27 @@ def _print(tasks: Sequence[Task], records: Mapping[str, BestRecord]) -> None:
     from scheduler.cli.output import console, local_time, table
     from scheduler.display.text import gain, latency
 
+    out = console()
     numbers = ["calls", "best", "default", "gain"]
-    shown = table("kernel", *numbers, "strategy", "recorded", right=numbers)
+    # The name says most: it keeps its room on a narrow terminal.
+    last = ["recorded"] if out.width >= _WIDE else []
+    shown = table("kernel", *numbers, "found by", *last, right=numbers)
     shown.columns[0].no_wrap = False
     for task in tasks:
         record = records.get(task.workload.digest)
+        cells = [task.workload.name, str(task.calls)]
         if record is None:
-            shown.add_row(task.workload.name, str(task.calls), "-", "-", "-", "default", "-")
-            continue
-        faster = record.default_secs / record.run_secs if record.default_secs else None
-        shown.add_row(
-            task.workload.name,
-            str(task.calls),
-            latency(record.run_secs),
-            latency(record.default_secs),
-            gain(faster),
-            record.strategy,
-            local_time(record.recorded_at),
-        )
-    out = console()
+            cells += ["-", "-", "-", "(default)", "-"]
+        else:
+            faster = record.default_secs / record.run_secs if record.default_secs else None
+            cells += [
+                latency(record.run_secs),
+                latency(record.default_secs),
+                gain(faster),
+                record.strategy,
+                local_time(record.recorded_at),
+            ]
+        shown.add_row(*cells[: len(shown.columns)])
     out.print(shown)
     tuned = [task for task in tasks if task.workload.digest in records]
     total = sum(task.calls * records[task.workload.digest].run_secs for task in tuned)

@@ -20,7 +20,7 @@ DATABASE_HELP = "Database: sqlite:///PATH or postgresql+psycopg://USER@HOST/NAME
 #: Larger batches are served in pieces; a bucket of this size would take minutes to measure once.
 LARGEST_BUCKET = 65_536
 
-Command = TypeVar("Command", bound=Callable[..., Any])
+Command = TypeVar("Command", bound=Callable[..., Any] | click.Command)
 
 
 class BucketList(click.ParamType[tuple[int, ...]]):
@@ -116,15 +116,15 @@ def resolve_archs(names: Sequence[str]) -> list[CpuArch]:
     return list({arch.name: arch for arch in found}.values())
 
 
-def require_runnable(archs: Sequence[CpuArch]) -> None:
-    """Refuse architectures whose kernels this machine cannot run."""
+def require_runnable(archs: Sequence[CpuArch], instead: str) -> None:
+    """Refuse architectures whose kernels this machine cannot run; say what to do `instead`."""
     from tuner.arch import host_arch, runs_on
 
     for arch in archs:
         if not runs_on(arch, host_arch()):
             raise click.ClickException(
                 f"kernels for {arch.name} do not run on this machine ({host_arch().name}); "
-                "name an architecture that does, or a cluster that has it with --ray-address"
+                f"{instead}"
             )
 
 

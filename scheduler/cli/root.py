@@ -14,7 +14,12 @@ from typing import Any, NoReturn
 import click
 
 from scheduler.cli.errors import end_with
-from scheduler.cli.params import DATABASE_HELP, DEFAULT_DATABASE, remember_database
+from scheduler.cli.params import (
+    DATABASE_HELP,
+    DEFAULT_DATABASE,
+    database_option,
+    remember_database,
+)
 
 #: Command -> where it lives.
 COMMANDS: Mapping[str, str] = {
@@ -39,6 +44,8 @@ class Root(click.Group):
             return None
         module, _, attribute = place.partition(":")
         command: click.Command = getattr(importlib.import_module(module), attribute)
+        if cmd_name == "db":
+            _take_database(command)
         return command
 
     def main(self, *args: Any, **extra: Any) -> NoReturn:
@@ -47,6 +54,14 @@ class Root(click.Group):
         except (Exception, KeyboardInterrupt) as error:
             end_with(error)
         sys.exit(code if isinstance(code, int) else 0)
+
+
+def _take_database(group: click.Command) -> None:
+    """Let the commands of a group from elsewhere take ``--db`` as all others do."""
+    assert isinstance(group, click.Group)
+    for command in group.commands.values():
+        if all(param.human_readable_name != "db" for param in command.params):
+            database_option(command)
 
 
 def _exists(place: str) -> bool:

@@ -111,7 +111,7 @@ def tune(
         version = _version(store, model, sizes)
         wanted = resolve_archs(archs)
         if not ray_address:
-            require_runnable(wanted)
+            require_runnable(wanted, "name a cluster that has such CPUs with --ray-address")
         campaign_id, resumed = start_campaign(
             store,
             version,

@@ -34,7 +34,7 @@ class ModelFiles:
 def find_files(options: DemoOptions, story: Story) -> ModelFiles:
     """Take the user's model, or export the example where that has not been done yet."""
     if options.model is not None:
-        story.say(f"{options.model} ({_size(options.model)})")
+        story.say(f"{options.model} ({megabytes(options.model.stat().st_size)})")
         return ModelFiles(options.model.absolute())
     model, refreshed = (options.files / name for name in _EXAMPLE)
     shown = f"{options.files.name}/{model.name}"
@@ -43,7 +43,7 @@ def find_files(options: DemoOptions, story: Story) -> ModelFiles:
         with story.doing("exporting the example, a DLRM, with torch.export"):
             _export(missing)
     verb = "exported the example, a DLRM, to" if missing else "the example, a DLRM, is in"
-    story.say(f"{verb} {shown} ({_size(model)})")
+    story.say(f"{verb} {shown} ({megabytes(model.stat().st_size)})")
     story.say(f"a second set of weights is in {options.files.name}/{refreshed.name}")
     return ModelFiles(model.absolute(), refreshed.absolute())
 
@@ -55,6 +55,6 @@ def _export(paths: list[Path]) -> None:
         export_dlrm(path, seed=_EXAMPLE[path.name])
 
 
-def _size(path: Path) -> str:
-    size = path.stat().st_size
+def megabytes(size: int) -> str:
+    """A size in bytes as people read it."""
     return f"{size / 1e6:.0f} MB" if size >= 1e6 else f"{size / 1e3:.0f} kB"

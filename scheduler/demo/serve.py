@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scheduler.demo.files import ModelFiles
+from scheduler.demo.files import ModelFiles, megabytes
 from scheduler.demo.options import DemoError, DemoOptions
 from scheduler.demo.reference import Array, Reference, open_reference
 from scheduler.demo.scores import batches_to_check, largest_difference
@@ -94,9 +94,9 @@ class Serving:
         if self._engine.compile_count != compiled:
             raise DemoError("refreshing the weights compiled something; please report this")
         what = self._files.refreshed.name if self._files.refreshed else "perturbed weights"
-        size = self._model.weight_bytes / 1e6
+        size = megabytes(self._model.weight_bytes)
         self._story.say(
-            f"{what} ({size:.0f} MB) served after {secs:.2f} s, nothing was compiled",
+            f"{what} ({size}) served after {secs:.2f} s, nothing was compiled",
             style="bold",
         )
         self._reference.refresh(read_weights(source)[0])

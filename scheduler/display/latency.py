@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from db import Job, JobProgress, Store
+from db import Job, JobProgress, JobState, Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +22,9 @@ class Found:
 class Latencies:
     """Follows the measurements of one job.
 
-    Best records appear only when a job ends, and are what counts then. Until then a workload is as
-    fast as its fastest measurement, and its default schedule is what a strategy measures first.
+    Best records appear only when a job ends, and nothing else counts then: they were measured
+    again. Until then a workload is as fast as its fastest measurement, and its default schedule is
+    what a strategy measures first.
     """
 
     def __init__(self, store: Store, job: Job) -> None:
@@ -39,6 +40,8 @@ class Latencies:
 
     def update(self, progress: JobProgress) -> Found:
         """What has been found by now; reads nothing if there is nothing new."""
+        if progress.job.state is JobState.DONE and progress.best_total is not None:
+            return Found(progress.tuned, progress.best_total, progress.default_total)
         if (progress.measurements, progress.tuned) == (self._seen, self._records):
             return self._found
         if not self._calls:
