@@ -111,7 +111,8 @@ class Model:
             If they do not fit; the old weights serve on.
         """
         weights, graph = read_weights(source)
-        if graph is not None and graph != self._imported.digest:
+        mine = self._imported.fingerprint
+        if None not in (graph, mine) and graph != mine:
             raise RefreshError(f"{source} has another graph; load it as a new model")
         partial = isinstance(source, Mapping)
         self._weights = self._schema.pack(weights, self._weights if partial else None)

@@ -20,14 +20,18 @@ def rewrite_pairs(
 ) -> relax.Expr | None:
     """Rewrite ``take(reshape(x, [B, M * N]), constant, axis=1)`` as it stands after import."""
     rows = lookup(call.args[0]) if _swaps(call) else None
-    if not calls(rows, "call_tir") or not rows.args[0].name_hint.startswith("gather"):
+    if (
+        rows is None
+        or not calls(rows, "call_tir")
+        or not rows.args[0].name_hint.startswith("gather")
+    ):
         return None
     table, index = rows.args[1].fields
     columns, picked = lookup(table), constant_array(index)
-    if picked is None or picked.ndim != 1 or not _swaps(columns):
+    if picked is None or picked.ndim != 1 or columns is None or not _swaps(columns):
         return None
     flat = lookup(columns.args[0])
-    if not calls(flat, "reshape"):
+    if flat is None or not calls(flat, "reshape"):
         return None
     matrices = flat.args[0]
     shape = list(matrices.ty.shape.values)

@@ -43,7 +43,7 @@ def test_tuned_scores_equal_torch(name: Architecture, tmp_path: Path) -> None:
         np.testing.assert_allclose(model(*inputs), expected, atol=1e-5, rtol=0)
         assert np.ptp(expected) > 0 or batch == 1
     # deepctr passes its indices as floats in the columns of one input.
-    (inputs,) = model.random_inputs(4)
-    inputs[2, 0] = 1e6
+    (columns,) = model.random_inputs(4)
+    columns[2, 0] = 1e6
     with pytest.raises(InputError, match="row 2"):
-        model(inputs)
+        model(columns)

@@ -60,7 +60,7 @@ def test_unknown_wrong_and_broken_weights_are_refused(own: Model) -> None:
     name, (shape, dtype) = next(iter(own.parameters.items()))
     inputs = own.random_inputs(8)
     before = own(*inputs)
-    with pytest.raises(RefreshError, match="none of the given weights"):
+    with pytest.raises(RefreshError, match="the model has no nobody"):
         own.refresh({"nobody": np.zeros(3, np.float32)})
     with pytest.raises(RefreshError, match=f"weight {name} is float32"):
         own.refresh({name: np.zeros((1, 1), dtype)})
@@ -92,3 +92,18 @@ def test_no_call_sees_a_mixture(own: Model, newer: Path, small_dlrm: Path) -> No
     for thread in threads:
         thread.join()
     assert not strange
+
+
+def test_a_whole_state_dict_and_an_exported_program(
+    own: Model, engine: Engine, newer: Path, small_dlrm: Path
+) -> None:
+    import torch
+
+    inputs = own.random_inputs(8)
+    expected = torch_scores(newer, *inputs)
+    program = torch.export.load(newer)
+    own.refresh(dict(program.state_dict))
+    np.testing.assert_allclose(own(*inputs), expected, atol=1e-5, rtol=0)
+    other = engine.load(torch.export.load(small_dlrm), buckets=(8,))
+    other.refresh(newer)
+    np.testing.assert_allclose(other(*inputs), expected, atol=1e-5, rtol=0)
