@@ -98,6 +98,11 @@ class _Job:
             if ran.failure is None and state.ring.challenge(measured, built.code, ran):
                 return
 
+    def stored(self) -> int:
+        """Candidates that earlier attempts of this job measured: they count in its budget."""
+        jobs = self.store.job_progress(self.job.campaign_id)
+        return next(j.measurements for j in jobs if j.job.id == self.job.id)
+
     def keep_alive(self) -> None:
         """Renew the lease and the calibration when they are due; raises `LeaseLost`."""
         now = time.monotonic()
@@ -160,7 +165,7 @@ def run_job(
     start = time.monotonic()
     job = _Job(store, lease, builder, measurer, options, core)
     states = job.states()
-    already = sum(s.trials for s in states)
+    already = job.stored()
     seconds = job.job.seconds
 
     def spent() -> bool:

@@ -161,9 +161,7 @@ def test_bags_cut_at_offsets(options: dict[str, Any], dim: int) -> None:
 
 def test_bags_cut_at_offsets_weighted() -> None:
     bag = nn.EmbeddingBag(7, 16, mode="sum")
-    module = Apply(
-        lambda m, x, i, o, w: m.bag(i, o, per_sample_weights=w) + x, bag=bag
-    )
+    module = Apply(lambda m, x, i, o, w: m.bag(i, o, per_sample_weights=w) + x, bag=bag)
 
     def make(batch: int) -> tuple[Tensor, ...]:
         count = 2 * batch + 3
@@ -206,9 +204,7 @@ def test_embeddings_feed_one_concatenation() -> None:
 
 def test_indices_carried_as_floats() -> None:
     table = nn.Embedding(20, 8)
-    module = Apply(
-        lambda m, x: torch.cat([m.table(x[:, 0].long()), x[:, 1:]], dim=1), table=table
-    )
+    module = Apply(lambda m, x: torch.cat([m.table(x[:, 0].long()), x[:, 1:]], dim=1), table=table)
     make = lambda b: (torch.cat([torch.randint(20, (b, 1)).float(), torch.randn(b, 3)], 1),)  # noqa: E731
     (bucket,) = check_torch(module, make)
     assert len(bucket.uses) == 1
