@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,19 @@ class CompiledBucket:
         return [use.facts.op_kind for use in self.uses]
 
 
+class Apply(nn.Module):
+    """A module made of a function and the modules it uses."""
+
+    def __init__(self, function: Callable[..., torch.Tensor], **modules: nn.Module) -> None:
+        super().__init__()
+        self.function = function
+        for name, module in modules.items():
+            self.add_module(name, module)
+
+    def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
+        return self.function(self, *inputs)
+
+
 def compile_bucket(
     prepared: PreparedModel, batch: int, arch: CpuArch | None = None
 ) -> CompiledBucket:
@@ -73,7 +86,9 @@ def export(module: nn.Module, inputs: Sequence[torch.Tensor], **options: Any) ->
         Example inputs; axis 0 of each is the batch unless `options` give ``dynamic_shapes``.
     """
     batch = torch.export.Dim("batch", min=1)
-    options.setdefault("dynamic_shapes", tuple({0: batch} for _ in inputs))
+    shapes = options.pop("dynamic_shapes", tuple({0: batch} for _ in inputs))
+    # torch takes ``*inputs`` for one argument.
+    options["dynamic_shapes"] = (shapes,) if isinstance(module, Apply) else shapes
     with torch.no_grad():
         program = torch.export.export(module.eval(), tuple(inputs), strict=False, **options)
     return import_model(program)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tests.helpers import CompiledBucket, check_torch
+from tests.helpers import Apply, CompiledBucket, check_torch
 
 BATCHES = (1, 3, 16, 17)
 
@@ -23,19 +23,6 @@ def floats(*shape: int) -> Callable[[int], tuple[Tensor, ...]]:
 def indices(rows: int, *shape: int) -> Callable[[int], tuple[Tensor, ...]]:
     """Makes one input of row numbers ``[batch, *shape]``."""
     return lambda batch: (torch.randint(rows, (batch, *shape)),)
-
-
-class Apply(nn.Module):
-    """A module made of a function and the modules it uses."""
-
-    def __init__(self, function: Callable[..., Tensor], **modules: nn.Module) -> None:
-        super().__init__()
-        self.function = function
-        for name, module in modules.items():
-            self.add_module(name, module)
-
-    def forward(self, *inputs: Tensor) -> Tensor:
-        return self.function(self, *inputs)
 
 
 def kinds(buckets: list[CompiledBucket]) -> set[str]:
