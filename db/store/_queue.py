@@ -182,12 +182,11 @@ def first_claimable(arch_ids: Sequence[int], campaign_id: int | None) -> Select:
         .order_by(jobs.c.priority.desc(), jobs.c.id)
         .limit(1)
         .with_for_update(skip_locked=True)
-        .subquery()
         for arch_id in arch_ids
     ]
-    if not arms:
-        return sa.select(*columns).where(sa.false())
-    found = sa.union_all(*(sa.select(arm) for arm in arms)).subquery()
+    if len(arms) < 2:
+        return arms[0] if arms else sa.select(*columns).where(sa.false())
+    found = sa.union_all(*(sa.select(arm.subquery()) for arm in arms)).subquery()
     return sa.select(found).order_by(found.c.priority.desc(), found.c.id).limit(1)
 
 
