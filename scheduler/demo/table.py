@@ -40,7 +40,7 @@ def geometric_mean(ratios: Sequence[float]) -> float:
 
 def table_of(results: Sequence[BucketResult], reference: str) -> Table:
     """Microseconds per call, and what they come to; `reference` names the framework."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1))
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 2, 0, 0))
     for title in ("bucket", reference, "untuned", "tuned", "ratio", "from database"):
         table.add_column(title, justify="right", no_wrap=True)
     for result in results:

@@ -86,8 +86,8 @@ def _table(jobs: list[JobSnapshot], width: int) -> Table:
     columns = {name: cell for name, cell in _COLUMNS.items() if name != "default" or width >= WIDE}
     rows = [[cell(job) for cell in columns.values()] for job in jobs]
     natural = [
-        max(len(name), *(cell.cell_len for cell in cells))
-        for name, *cells in zip(columns, *rows, strict=True)
+        max([len(name), *(row[column].cell_len for row in rows)])
+        for column, name in enumerate(columns)
     ]
     # Two spaces between columns where there is room for them.
     gap = 1 if sum(natural) + 2 * (len(columns) - 1) <= width else 0
@@ -131,17 +131,20 @@ def _reason(job: JobSnapshot, width: int) -> Text:
 
 
 def _footer(snapshot: Snapshot, width: int) -> list[RenderableType]:
-    counts = [f"{snapshot.done} of {counted(len(snapshot.jobs), 'job')} done"]
-    if snapshot.failed:
-        counts.append(f"{snapshot.failed} failed")
-    counts.append(counted(snapshot.trials, "trial"))
+    # What matters most comes first: a narrow terminal cuts the end.
+    counts = []
     if snapshot.finished:
         counts.append(f"took {duration(snapshot.elapsed)}")
     else:
-        counts.append(f"{rate(snapshot.rate)} per s")
-        counts.append(f"{duration(snapshot.elapsed)} elapsed")
         if snapshot.left is not None:
             counts.append(f"{duration(snapshot.left)} left")
+        counts.append(f"{duration(snapshot.elapsed)} elapsed")
+    counts.append(f"{snapshot.done} of {counted(len(snapshot.jobs), 'job')} done")
+    if snapshot.failed:
+        counts.append(f"{snapshot.failed} failed")
+    counts.append(counted(snapshot.trials, "trial"))
+    if not snapshot.finished:
+        counts.append(f"{rate(snapshot.rate)} per s")
     lines: list[RenderableType] = [_bar(snapshot, width), Text(brief(" · ".join(counts), width))]
     if snapshot.errors:
         kinds = ", ".join(f"{kind} {n}" for kind, n in snapshot.errors.most_common())
