@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 import tvm
+import tvm_ffi
 
 from db import BestRecord, CpuArch, Store
 from tuner.arch import toolchain
@@ -39,7 +40,7 @@ class StoreLookup:
         for use in uses:
             digest = use.workload.digest
             # A digest is a name; that it names this very function is confirmed.
-            if digest in records and tvm.ir.structural_equal(
+            if digest in records and tvm_ffi.structural_equal(
                 tvm.ir.load_json(stored[digest].tir), use.func
             ):
                 confirmed[digest] = records[digest]

@@ -111,7 +111,8 @@ class Model:
             If they do not fit; the old weights serve on.
         """
         weights, graph = read_weights(source)
-        if graph is not None and graph != self._imported.digest:
+        mine = self._imported.fingerprint
+        if None not in (graph, mine) and graph != mine:
             raise RefreshError(f"{source} has another graph; load it as a new model")
         partial = isinstance(source, Mapping)
         self._weights = self._schema.pack(weights, self._weights if partial else None)
@@ -151,7 +152,8 @@ class Model:
             return array[begin:end]
         if i in self._check.cut_by.values():
             part = array[start : start + rows + (0 if spec.batched else 1)]
-            return part - part[0]
+            shifted: np.ndarray = part - part[0]
+            return shifted
         return array[start : start + rows] if spec.batched else array
 
     def _machine(self, bucket: int) -> _Machine:

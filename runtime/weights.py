@@ -18,6 +18,7 @@ class WeightSchema:
 
     def __init__(self, prepared: PreparedModel) -> None:
         self._layouts = prepared.layouts
+        self._unused = prepared.model.unused
         #: Shape and dtype of each weight, as the model's author knows it.
         self.expected = {
             name: (array.shape, str(array.dtype)) for name, array in prepared.model.params.items()
@@ -48,8 +49,9 @@ class WeightSchema:
         missing = sorted(set(known) - set(weights)) if complete else []
         if missing:
             raise RefreshError(f"the weights lack {_some(missing)}")
-        if not set(known) & set(weights):
-            raise RefreshError(f"none of the given weights is the model's; it has {_some(known)}")
+        strangers = sorted(set(weights) - set(known) - self._unused)
+        if strangers:
+            raise RefreshError(f"the model has no {_some(strangers)}; it has {_some(known)}")
         for name, (shape, dtype) in known.items():
             array = weights.get(name)
             if array is None:

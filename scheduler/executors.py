@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import os
 import threading
 from abc import ABC, abstractmethod
@@ -148,15 +149,13 @@ class RayExecutor(Executor):
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         import ray
 
-        local = {} if self._address else {"num_cpus": max(self._slots, 1)}
         try:
             ray.init(
                 address=self._address,
+                num_cpus=None if self._address else self._slots,
                 include_dashboard=None if self._address else False,
                 log_to_driver=False,
-                logging_level="ERROR",
-                configure_logging=True,
-                **local,
+                logging_level=logging.ERROR,
             )
         except (ConnectionError, RuntimeError, OSError) as error:
             raise ExecutorError(
@@ -170,11 +169,13 @@ class RayExecutor(Executor):
             self._launch(slot)
 
     def _launch(self, slot: int) -> None:
-        from workers.actor import TuneWorker
+        from workers.actor import remote_worker
 
         core = self._cores[slot] if slot < len(self._cores) else None
-        actor = TuneWorker.options(num_cpus=1).remote(
-            self._db_url, dataclasses.replace(self._measure, core=core)
+        actor = (
+            remote_worker()
+            .options(num_cpus=1)
+            .remote(self._db_url, dataclasses.replace(self._measure, core=core))
         )
         self._actors[actor.serve.remote(self._campaign, self._archs)] = (slot, actor)
 

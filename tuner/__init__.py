@@ -1,1 +1,1 @@
-"""Everything about one kernel: import, workloads, templates, search, building and measuring one candidate."""
+"""Everything about one kernel: import, workloads, templates, search, building, measuring."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import ray
 
@@ -11,9 +12,8 @@ from tuner.measure import MeasureOptions
 from workers.worker import serve_campaign
 
 
-@ray.remote(max_restarts=0, max_task_retries=0)  # type: ignore[untyped-decorator]
 class TuneWorker:
-    """Serves one campaign on one core; the database, not Ray, decides what is tried again."""
+    """Serves one campaign on one core."""
 
     def __init__(self, db_url: str, measure: MeasureOptions) -> None:
         self._db_url = db_url
@@ -23,3 +23,8 @@ class TuneWorker:
         """See `workers.worker.serve_campaign`."""
         with open_store(self._db_url, create=False) as store:
             return serve_campaign(store, campaign_id, archs=archs, measure=self._measure)
+
+
+def remote_worker() -> Any:
+    """The actor class; the database, not Ray, decides what is tried again."""
+    return ray.remote(max_restarts=0, max_task_retries=0)(TuneWorker)

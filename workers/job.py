@@ -12,11 +12,11 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
-from db import CpuArch, Lease, Measurement, Store, measurement_uid
+from db import CpuArch, Lease, Measurement, Store, Task, measurement_uid
 from tuner.arch import toolchain
 from tuner.measure import Builder, BuildResult, Failure, Measurer, RunResult
 from tuner.strategy import Candidate
-from workers.finalize import finalize
+from workers.champion import Champion, Ring
 from workers.host import cpu_model, host_name
 from workers.task import TaskState
 
@@ -29,12 +29,8 @@ class JobOptions:
     build_ahead: int = 3
     #: Validity of the lease, in seconds; renewed at a quarter of it.
     lease_s: float = 60.0
-    #: Part of the time budget kept for confirming the winners.
-    finish_share: float = 0.25
     #: Seconds between two calibrations.
     calibrate_every_s: float = 10.0
-    #: Candidates of each workload that are confirmed against each other at the end.
-    finalists: int = 2
 
 
 @dataclass(slots=True)
@@ -64,18 +60,48 @@ class _Job:
         self.measured = 0
 
     def states(self) -> list[TaskState]:
+        """The workloads of the job's bucket, with all that is known of them."""
         tasks = self.store.tasks(self.job.model_version, self.job.arch, self.job.bucket)
-        return [
-            TaskState.create(
-                task,
-                self.arch,
-                strategy=self.job.strategy,
-                seed=self.job.seed,
-                known=dict(self.store.measured(task.workload.digest, self.arch.name,
-                                               self.toolchain)),
-            )
-            for task in tasks
-        ]  # fmt: skip
+        digests = [t.workload.digest for t in tasks]
+        best = self.store.best_records(digests, self.arch.name, self.toolchain)
+        return [self._state(task, Champion.of(best.get(task.workload.digest))) for task in tasks]
+
+    def _state(self, task: Task, champion: Champion | None) -> TaskState:
+        digest = task.workload.digest
+        ring = Ring(
+            self.store,
+            self.builder,
+            self.measurer,
+            self.arch,
+            workload=digest,
+            tir=task.workload.tir,
+            champion=champion,
+        )
+        known = dict(self.store.measured(digest, self.arch.name, self.toolchain))
+        state = TaskState.create(
+            task, self.arch, ring, strategy=self.job.strategy, seed=self.job.seed, known=known
+        )
+        if champion is None and state.best is not None:
+            self._crown_known(state)
+        return state
+
+    def _crown_known(self, state: TaskState) -> None:
+        """An earlier run was cut between measuring and promoting: make up for it."""
+        tir = state.task.workload.tir
+        for measured in self.store.top_measurements(
+            state.digest, self.arch.name, self.toolchain, limit=3
+        ):
+            built = self.builder.build(tir, self.arch, config=None, trace=measured.trace)
+            if built.code is None:
+                continue
+            ran = self.measurer.run(state.digest, tir, built.code, best=None)
+            if ran.failure is None and state.ring.challenge(measured, built.code, ran):
+                return
+
+    def stored(self) -> int:
+        """Candidates that earlier attempts of this job measured: they count in its budget."""
+        jobs = self.store.job_progress(self.job.campaign_id)
+        return next(j.measurements for j in jobs if j.job.id == self.job.id)
 
     def keep_alive(self) -> None:
         """Renew the lease and the calibration when they are due; raises `LeaseLost`."""
@@ -87,33 +113,32 @@ class _Job:
             self.calibration = self.measurer.calibrate()
             self._calibrated = now
 
-    def record(self, planned: _Planned, built: BuildResult, ran: RunResult | None) -> float | None:
-        """Store one outcome; returns its median, None for a failure."""
+    def record(self, planned: _Planned, built: BuildResult, ran: RunResult | None) -> Measurement:
+        """Store one outcome."""
         failure: Failure | None = built.failure or (ran.failure if ran else None)
-        self.store.add_measurements([
-            Measurement(
-                uid=measurement_uid(self.job.id, self.job.attempt, planned.candidate.digest),
-                job_id=self.job.id,
-                attempt=self.job.attempt,
-                workload=planned.state.digest,
-                arch=self.arch.name,
-                toolchain=self.toolchain,
-                candidate=planned.candidate.digest,
-                strategy=self.job.strategy,
-                config=planned.candidate.config,
-                trace=built.trace,
-                run_secs=ran.run_secs if ran and failure is None else (),
-                error_kind=failure.kind if failure else None,
-                error_text=failure.text if failure else None,
-                host=host_name(),
-                cpu=cpu_model(),
-                core=self.core,
-                calibration=self.calibration,
-                build_secs=built.secs,
-            )
-        ])  # fmt: skip
+        measurement = Measurement(
+            uid=measurement_uid(self.job.id, self.job.attempt, planned.candidate.digest),
+            job_id=self.job.id,
+            attempt=self.job.attempt,
+            workload=planned.state.digest,
+            arch=self.arch.name,
+            toolchain=self.toolchain,
+            candidate=planned.candidate.digest,
+            strategy=self.job.strategy,
+            config=planned.candidate.config,
+            trace=built.trace,
+            run_secs=ran.run_secs if ran and failure is None else (),
+            error_kind=failure.kind if failure else None,
+            error_text=failure.text if failure else None,
+            host=host_name(),
+            cpu=cpu_model(),
+            core=self.core,
+            calibration=self.calibration,
+            build_secs=built.secs,
+        )
+        self.store.add_measurements([measurement])
         self.measured += 1
-        return None if failure or ran is None else ran.median
+        return measurement
 
 
 def run_job(
@@ -140,12 +165,11 @@ def run_job(
     start = time.monotonic()
     job = _Job(store, lease, builder, measurer, options, core)
     states = job.states()
-    already = sum(s.trials for s in states)
+    already = job.stored()
     seconds = job.job.seconds
-    search_s = seconds * (1.0 - options.finish_share) if seconds is not None else None
 
     def spent() -> bool:
-        if should_stop() or (search_s is not None and time.monotonic() - start > search_s):
+        if should_stop() or (seconds is not None and time.monotonic() - start > seconds):
             return True
         tried = already + job.measured + sum(s.pending for s in states)
         return job.job.trials is not None and tried >= job.job.trials
@@ -173,15 +197,13 @@ def run_job(
                         built.code,
                         best=planned.state.best,
                     )
-                planned.state.tell(planned.candidate, job.record(planned, built, ran))
+                measured = job.record(planned, built, ran)
+                planned.state.tell(planned.candidate, measured.median)
+                if built.code is not None and ran is not None and ran.failure is None:
+                    planned.state.ring.challenge(measured, built.code, ran)
         finally:
             for waiting in queue:
                 waiting.build.cancel()
-    for state in states:
-        job.keep_alive()
-        finalize(
-            store, builder, measurer, state, job.arch, job.toolchain, finalists=options.finalists
-        )
     store.finish(job.lease, f"{job.measured} candidates measured")
     return job.measured
 

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import statistics
 from dataclasses import dataclass, field
 
 import tvm
 
 from db import CpuArch, Measured, Task
-from tuner.arch import simd_of
 from tuner.strategy import Candidate, Outcome, Strategy, make_strategy
-from tuner.templates import template_for
 from tuner.workloads import Facts, facts_of
-
-#: A new best has to beat the old one by this much in the same run of turns.
-NOISE = 0.01
+from workers.champion import Ring
 
 
 @dataclass(slots=True)
@@ -24,8 +19,8 @@ class TaskState:
     task: Task
     facts: Facts
     strategy: Strategy
-    #: Configuration of the template's default schedule.
-    default_config: dict[str, int]
+    #: Decides what becomes the best record.
+    ring: Ring
     #: Fastest valid median so far, in seconds.
     best: float | None = None
     #: Candidates tried, in earlier campaigns too.
@@ -35,16 +30,20 @@ class TaskState:
 
     @classmethod
     def create(
-        cls, task: Task, arch: CpuArch, *, strategy: str, seed: int, known: dict[str, Measured]
+        cls,
+        task: Task,
+        arch: CpuArch,
+        ring: Ring,
+        *,
+        strategy: str,
+        seed: int,
+        known: dict[str, Measured],
     ) -> TaskState:
         """Prepare a workload; `known` is what was ever measured of it with this toolchain."""
         facts = facts_of(tvm.ir.load_json(task.workload.tir))
-        chosen = make_strategy(
-            strategy, task.workload.digest, facts, arch, seed=seed, known=known
-        )
+        chosen = make_strategy(strategy, task.workload.digest, facts, arch, seed=seed, known=known)
         times = [m.median for m in known.values() if m.median is not None]
-        default = template_for(facts).default(facts, simd_of(arch))
-        return cls(task, facts, chosen, default, best=min(times, default=None), trials=len(known))
+        return cls(task, facts, chosen, ring, best=min(times, default=None), trials=len(known))
 
     @property
     def digest(self) -> str:
@@ -78,8 +77,3 @@ class TaskState:
             room = min(0.5, max(0.02, 1.0 - reached))
         share = self.task.calls * self.task.weight * self.best
         return share * room / (1 + self.trials + self.pending)
-
-
-def beats(new: tuple[float, ...], old: tuple[float, ...]) -> bool:
-    """True if `new` is faster than `old` by more than the noise of their common run."""
-    return statistics.median(new) < statistics.median(old) * (1.0 - NOISE)

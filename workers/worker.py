@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import uuid
 from collections.abc import Callable, Sequence
@@ -9,7 +10,7 @@ from collections.abc import Callable, Sequence
 from db import DbError, LeaseLost, Store, WorkerInfo
 from tuner.arch import host_arch
 from tuner.errors import TunerError
-from tuner.measure import Builder, LocalBuilder, LocalMeasurer, Measurer, MeasureOptions
+from tuner.measure import Builder, LocalBuilder, LocalMeasurer, MeasureOptions, Measurer
 from workers.host import cpu_model, host_name
 from workers.job import JobOptions, run_job
 
@@ -67,8 +68,6 @@ def serve_campaign(
     finally:
         builder.close()
         measurer.close()
-        try:
+        # If the database is gone, its leases run out by themselves.
+        with contextlib.suppress(DbError):
             store.retire_worker(worker, "finished")
-        except DbError:
-            # The database is gone; its leases run out by themselves.
-            pass

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from tvm import relax
 
-from tuner.graph.rewrite import fixed, op_name
+from tuner.graph.rewrite import Lookup, call_kernel, calls, fixed
 from tuner.ops import (
     LANES,
     NARROW,
@@ -64,21 +63,22 @@ class DenseRewriter:
         self,
         builder: relax.BlockBuilder,
         call: relax.Call,
-        lookup: Callable[[relax.Expr], relax.Expr | None],
+        lookup: Lookup,
     ) -> relax.Expr | None:
         """See `tuner.graph.rewrite.Rewriter`."""
-        if op_name(call) != "relax.matmul":
+        if not calls(call, "matmul"):
             return None
         x, right = call.args
         weight, transposed = right, True
-        bound = lookup(right) if isinstance(right, relax.Var) else None
-        if op_name(bound) == "relax.permute_dims" and len(right.ty.shape) == 2:
+        bound = lookup(right)
+        if calls(bound, "permute_dims") and _swaps(bound):
             weight, transposed = bound.args[0], False
         if weight not in self._names or len(weight.ty.shape) != 2 or len(x.ty.shape) < 2:
             return None
         if str(x.ty.dtype) != "float32" or str(weight.ty.dtype) != "float32":
             return None
-        n, k = (int(d) for d in (weight.ty.shape.values[::-1] if transposed else weight.ty.shape.values))
+        stored = [int(d) for d in weight.ty.shape]
+        k, n = stored if transposed else reversed(stored)
         rows = list(x.ty.shape.values)[:-1]
         if len(rows) > 1:
             if any(fixed(r) is None for r in rows[1:]):
@@ -87,12 +87,9 @@ class DenseRewriter:
             x = builder.emit(relax.op.reshape(x, [flat, k]))
         packed = self._parameter(weight, n, k, transposed)
         kernel = dense_narrow if n < NARROW else dense
-        arguments = [x, packed] if n < NARROW else [x, packed, n]
-        out = builder.call_te(
-            kernel,
-            *arguments,
-            primfunc_name_hint=kernel.__name__,
-            primfunc_attrs={"op_pattern": _OUT_EWISE_FUSABLE},
+        options = {} if n < NARROW else {"n": n}
+        out = call_kernel(
+            builder, kernel, x, packed, name=kernel.__name__, pattern=_OUT_EWISE_FUSABLE, **options
         )
         if len(rows) > 1:
             return relax.op.reshape(builder.emit(out), [*rows, n])
@@ -109,3 +106,9 @@ class DenseRewriter:
                 WeightLayout(self._names[weight], layout, transposed, shape, "float32"),
             )
         return self.packed[key][0]
+
+
+def _swaps(permute: relax.Call) -> bool:
+    """True for the transposition of a matrix."""
+    axes = permute.attrs.axes
+    return len(permute.ty.shape) == 2 and [int(a) for a in axes or (1, 0)] == [1, 0]

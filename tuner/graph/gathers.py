@@ -6,12 +6,10 @@ wherever indices have to be checked.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import tvm
 from tvm import relax
 
-from tuner.graph.rewrite import constant_array, fixed, op_name, rewrite_calls
+from tuner.graph.rewrite import Lookup, call_kernel, calls, constant_array, fixed, rewrite_calls
 from tuner.ops import gather
 
 
@@ -23,11 +21,12 @@ def lower_takes(mod: tvm.IRModule) -> tvm.IRModule:
 def _rewrite(
     builder: relax.BlockBuilder,
     call: relax.Call,
-    _lookup: Callable[[relax.Expr], relax.Expr | None],
+    lookup: Lookup,
 ) -> relax.Expr | None:
-    if op_name(call) != "relax.take":
+    if not calls(call, "take"):
         return None
     data, index = call.args
+    index = _unguarded(builder, index, lookup)
     axis = call.attrs.axis
     if axis is None:
         data = builder.emit(relax.op.flatten(data))
@@ -37,20 +36,19 @@ def _rewrite(
     if constant is not None and constant.ndim == 0:
         return _select(builder, data, axis, int(constant))
     if axis == 0:
-        return _gather(builder, data, index)
+        return gather_rows(builder, data, index)
     rank, picked = len(data.ty.shape), len(index.ty.shape)
-    front = builder.emit(relax.op.permute_dims(
-        data, [axis, *(a for a in range(rank) if a != axis)]))
-    rows = builder.emit(_gather(builder, front, index))
+    front = builder.emit(
+        relax.op.permute_dims(data, [axis, *(a for a in range(rank) if a != axis)])
+    )
+    rows = builder.emit(gather_rows(builder, front, index))
     # [index..., before axis..., behind it...] -> [before..., index..., behind...]
     before = list(range(picked, picked + axis))
     order = [*before, *range(picked), *range(picked + axis, picked + rank - 1)]
     return relax.op.permute_dims(rows, order)
 
 
-def _select(
-    builder: relax.BlockBuilder, data: relax.Expr, axis: int, index: int
-) -> relax.Expr:
+def _select(builder: relax.BlockBuilder, data: relax.Expr, axis: int, index: int) -> relax.Expr:
     extent = fixed(data.ty.shape[axis])
     if index < 0 and extent is not None:
         index += extent
@@ -62,7 +60,41 @@ def _select(
 _INJECTIVE = 2
 
 
-def _gather(builder: relax.BlockBuilder, table: relax.Expr, index: relax.Expr) -> relax.Call:
-    return builder.call_te(
-        gather, table, index, primfunc_name_hint="gather", primfunc_attrs={"op_pattern": _INJECTIVE}
-    )
+def gather_rows(builder: relax.BlockBuilder, table: relax.Expr, index: relax.Expr) -> relax.Call:
+    """Call our gather along axis 0."""
+    return call_kernel(builder, gather, table, index, name="gather", pattern=_INJECTIVE)
+
+
+def _unguarded(builder: relax.BlockBuilder, index: relax.Expr, lookup: Lookup) -> relax.Expr:
+    """Undo what exporters do for indices that the boundary refuses.
+
+    ``where(i < 0, i + rows, i)`` lets indices of ONNX count from the end, a cast of it from float
+    replaces what is not finite, and torch's importer casts to int32: none of it changes an index
+    that was checked to be within the table.
+    """
+    bound = lookup(index)
+    if calls(bound, "where"):
+        test, value = lookup(bound.args[0]), bound.args[2]
+        wraps = calls(test, "less") and test.args[0].same_as(value)
+        finite = calls(test, "logical_not") and calls(lookup(test.args[0]), "isfinite")
+        if (wraps or finite) and not _is_constant(value, lookup):
+            return _unguarded(builder, value, lookup)
+    if calls(bound, "reshape"):
+        source = _unguarded(builder, bound.args[0], lookup)
+        if not source.same_as(bound.args[0]):
+            return builder.emit(relax.op.reshape(source, bound.args[1]))
+    if calls(bound, "astype"):
+        source = _unguarded(builder, bound.args[0], lookup)
+        if str(source.ty.dtype) in ("int32", "int64"):
+            return source
+        if not source.same_as(bound.args[0]):
+            return builder.emit(relax.op.astype(source, bound.attrs.dtype))
+    return index
+
+
+def _is_constant(expr: relax.Expr, lookup: Lookup) -> bool:
+    """True for a constant, cast or computed from others as it may be."""
+    bound = lookup(expr)
+    if isinstance(bound, relax.Call):
+        return all(_is_constant(a, lookup) for a in bound.args)
+    return constant_array(expr if bound is None else bound) is not None

@@ -8,9 +8,12 @@ import numpy as np
 import tvm
 from tvm import relax
 
-from tuner.graph.concats import rewrite_concats
+from tuner.graph.bags import rewrite_bags
+from tuner.graph.concats import ConcatRewriter
 from tuner.graph.dense import DenseRewriter, WeightLayout
+from tuner.graph.pairs import rewrite_pairs
 from tuner.graph.products import rewrite_products
+from tuner.graph.reshapes import rewrite_reshapes
 from tuner.graph.rewrite import rewrite_calls
 from tuner.graph.tidy import tidy
 from tuner.importers.model import ImportedModel
@@ -30,8 +33,18 @@ class PreparedModel:
         return [layout.pack(weights[layout.param]) for layout in self.layouts]
 
 
+#: In this order: each sees what those before it made.
+_REWRITERS = (
+    rewrite_products,
+    rewrite_pairs,
+    rewrite_reshapes,
+    rewrite_bags,
+    rewrite_reshapes,
+)
+
+
 def prepare(model: ImportedModel) -> PreparedModel:
-    """Rewrite dense layers, products and concatenations into our operators."""
+    """Rewrite dense layers, products, bags and concatenations into our operators."""
     count = len(model.inputs)
     main = model.mod["main"]
     names = dict(zip(main.params[count:], model.params, strict=True))
@@ -42,8 +55,9 @@ def prepare(model: ImportedModel) -> PreparedModel:
     dense = DenseRewriter(names)
     mod = rewrite_calls(model.mod, dense)
     mod = _with_parameters(mod, [var for var, _ in dense.packed.values()])
-    mod = rewrite_calls(mod, rewrite_products)
-    mod = rewrite_calls(mod, rewrite_concats)
+    for rewriter in (*_REWRITERS, ConcatRewriter()):
+        mod = rewrite_calls(mod, rewriter)
+    mod = relax.transform.EliminateCommonSubexpr()(mod)
     layouts = [*plain, *(layout for _, layout in dense.packed.values())]
     mod, used = tidy(mod, count)
     kept = tuple(layout for layout, keep in zip(layouts, used, strict=True) if keep)

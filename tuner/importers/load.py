@@ -29,8 +29,10 @@ def _readable(path: str | os.PathLike[str]) -> Path:
     if file.suffix == ".pt2" and head != _ZIP_MAGIC:
         raise ModelError(f"{file} is no .pt2 archive; write one with torch.export.save")
     if file.suffix not in (".pt2", ".onnx"):
-        raise ModelError(f"{file}: unknown kind of model {file.suffix or '(no suffix)'!r}; "
-                         "known are .pt2 (torch.export.save) and .onnx")
+        raise ModelError(
+            f"{file}: unknown kind of model {file.suffix or '(no suffix)'!r}; "
+            "known are .pt2 (torch.export.save) and .onnx"
+        )
     return file
 
 

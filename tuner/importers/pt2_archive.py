@@ -39,12 +39,14 @@ class Pt2Archive:
         try:
             self._zip = zipfile.ZipFile(path)
         except (zipfile.BadZipFile, OSError) as error:
-            raise ModelError(f"{path} is no .pt2 archive ({error}); "
-                             "write one with torch.export.save") from error
+            raise ModelError(
+                f"{path} is no .pt2 archive ({error}); write one with torch.export.save"
+            ) from error
         marker = [n for n in self._zip.namelist() if n.endswith("/archive_format")]
         if not marker:
-            raise ModelError(f"{path} is a zip file but no .pt2 archive; "
-                             "write one with torch.export.save")
+            raise ModelError(
+                f"{path} is a zip file but no .pt2 archive; write one with torch.export.save"
+            )
         self._root = marker[0].removesuffix("archive_format")
 
     def __enter__(self) -> Pt2Archive:
@@ -88,8 +90,10 @@ class Pt2Archive:
         try:
             return self._zip.read(self._root + name)
         except (KeyError, zipfile.BadZipFile, OSError, EOFError) as error:
-            raise ModelError(f"{self._path}: {name} cannot be read ({error}); "
-                             "the file is torn or of an unknown version") from error
+            raise ModelError(
+                f"{self._path}: {name} cannot be read ({error}); "
+                "the file is torn or of an unknown version"
+            ) from error
 
     def _tensors(self, folder: str, config: str) -> dict[str, np.ndarray]:
         storages: dict[str, bytes] = {}
@@ -98,8 +102,10 @@ class Pt2Archive:
             meta = entry["tensor_meta"]
             dtype = _DTYPES.get(meta["dtype"])
             if entry["use_pickle"] or dtype is None:
-                raise ModelError(f"{self._path}: weight {name} is stored in a form that only "
-                                 "torch reads; pass torch.export.load(...) instead of the path")
+                raise ModelError(
+                    f"{self._path}: weight {name} is stored in a form that only "
+                    "torch reads; pass torch.export.load(...) instead of the path"
+                )
             storage = storages.get(entry["path_name"])
             if storage is None:
                 storage = storages[entry["path_name"]] = self._read(folder + entry["path_name"])
@@ -115,8 +121,9 @@ def _as_strided(flat: np.ndarray, meta: dict[str, Any]) -> np.ndarray:
     if 0 in shape:
         return np.empty(shape, flat.dtype)
     if start < 0 or any(s < 0 for s in strides) or reach > flat.size:
-        raise ModelError(f"a weight reaches over its storage ({reach} > {flat.size} elements); "
-                         "the file is torn")
+        raise ModelError(
+            f"a weight reaches over its storage ({reach} > {flat.size} elements); the file is torn"
+        )
     return np.lib.stride_tricks.as_strided(
         flat[start:], shape, [s * flat.itemsize for s in strides], writeable=False
     )

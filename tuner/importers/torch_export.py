@@ -32,8 +32,10 @@ def import_pt2(path: Path) -> ImportedModel:
             warnings.simplefilter("ignore", FutureWarning)
             program = torch.export.load(path)
     except Exception as error:
-        raise ModelError(f"{path}: torch.export.load refuses it ({_first_line(error)}); "
-                         "export it again with this version of torch") from error
+        raise ModelError(
+            f"{path}: torch.export.load refuses it ({_first_line(error)}); "
+            "export it again with this version of torch"
+        ) from error
     return import_exported_program(program, source=str(path), fingerprint=fingerprint)
 
 
@@ -48,8 +50,10 @@ def import_exported_program(
     """Import an ``ExportedProgram``; weights and persistent buffers stay apart."""
     torch = _torch()
     if not isinstance(program, torch.export.ExportedProgram):
-        raise ModelError(f"a {type(program).__name__} is no model; give a path to a .pt2 or .onnx "
-                         "file, or a torch.export.ExportedProgram")
+        raise ModelError(
+            f"a {type(program).__name__} is no model; give a path to a .pt2 or .onnx "
+            "file, or a torch.export.ExportedProgram"
+        )
     weights = weights_of(program)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)

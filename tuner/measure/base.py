@@ -21,10 +21,19 @@ class Builder(ABC):
     def build(
         self, tir: str, arch: CpuArch, *, config: Mapping[str, int] | None, trace: str | None
     ) -> BuildResult:
-        """Build one candidate of the workload `tir` (TVM JSON text): from a `trace` if there is
-        one, else from a template's `config`, else unscheduled."""
+        """Build one candidate.
 
-    def close(self) -> None:
+        Parameters
+        ----------
+        tir
+            The workload's unscheduled function, TVM JSON text.
+        config
+            Configuration of its template; without `config` and `trace` it is built unscheduled.
+        trace
+            Schedule as a MetaSchedule trace, JSON text; comes before `config`.
+        """
+
+    def close(self) -> None:  # noqa: B027 - most have nothing to free
         """Free what `build` holds."""
 
 
@@ -58,5 +67,5 @@ class Measurer(ABC):
     def calibrate(self) -> dict[str, float]:
         """Speed of the measuring core now: ``fma_gflops``."""
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - most have nothing to free
         """Free what `run` holds."""

@@ -12,7 +12,7 @@ import time
 import numpy as np
 import tvm
 from tvm.script import from_source
-from tvm.script import tirx as T
+from tvm.script import tirx as script
 
 from tuner.arch import host_arch, simd_of
 from tuner.measure.compile import llvm_ir, load_kernel
@@ -40,7 +40,7 @@ def _kernel() -> tuple[tvm.runtime.Module, list[tvm.runtime.Tensor], float]:
     source = _SOURCE.format(
         twice=2 * lanes, total=_CHAINS * lanes, chains=_CHAINS, lanes=lanes, steps=_STEPS
     )
-    func = from_source(source, extra_vars={"T": T})
+    func = from_source(source, extra_vars={"T": script})
     code = llvm_ir(tvm.IRModule({"main": func}), host_arch())
     data = [
         tvm.runtime.tensor(np.full(2 * lanes, 0.5, np.float32)),

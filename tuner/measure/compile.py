@@ -43,9 +43,7 @@ def schedule(
         else:
             facts = facts_of(func)
             template = template_for(facts)
-            template.apply(
-                sch, dict(config or template.default(facts, simd_of(arch))), facts
-            )
+            template.apply(sch, dict(config or template.default(facts, simd_of(arch))), facts)
     except Exception as error:
         raise InvalidSchedule(last_line(error)) from error
     return sch

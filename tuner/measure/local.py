@@ -8,7 +8,13 @@ from collections.abc import Mapping, Sequence
 from db import CpuArch, ErrorKind
 from tuner.measure.base import Builder, Measurer
 from tuner.measure.process import ChildCrashed, ChildProcess, ChildTimeout
-from tuner.measure.types import BuildResult, Failure, MeasureOptions, RunResult
+from tuner.measure.types import (
+    DEFAULT_OPTIONS,
+    BuildResult,
+    Failure,
+    MeasureOptions,
+    RunResult,
+)
 
 
 def split_cores(core: int | None = None) -> tuple[int, set[int]]:
@@ -21,7 +27,7 @@ def split_cores(core: int | None = None) -> tuple[int, set[int]]:
 class LocalBuilder(Builder):
     """Compiles in a child process that keeps off the measuring core."""
 
-    def __init__(self, options: MeasureOptions = MeasureOptions()) -> None:
+    def __init__(self, options: MeasureOptions = DEFAULT_OPTIONS) -> None:
         self._options = options
         self._child = ChildProcess(split_cores(options.core)[1])
 
@@ -48,7 +54,7 @@ class LocalBuilder(Builder):
 class LocalMeasurer(Measurer):
     """Measures in a child process pinned to one core."""
 
-    def __init__(self, options: MeasureOptions = MeasureOptions()) -> None:
+    def __init__(self, options: MeasureOptions = DEFAULT_OPTIONS) -> None:
         self._options = options
         #: The core that candidates run on.
         self.core = split_cores(options.core)[0]

@@ -29,6 +29,9 @@ class MeasureOptions:
     core: int | None = None
 
 
+DEFAULT_OPTIONS = MeasureOptions()
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """Why there is no value."""

@@ -91,9 +91,7 @@ def dense_narrow(x: te.Tensor, weight: te.Tensor) -> te.Tensor:
     step = te.reduce_axis((0, padded // LANES), name="step")
     lanes = te.compute(
         (batch, n, LANES),
-        lambda b, j, v: te.sum(
-            read(b, step * LANES + v) * weight[j, step * LANES + v], axis=step
-        ),
+        lambda b, j, v: te.sum(read(b, step * LANES + v) * weight[j, step * LANES + v], axis=step),
         name="dense_narrow",
     )
     lane = te.reduce_axis((0, LANES), name="lane")

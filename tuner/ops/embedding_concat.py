@@ -11,16 +11,18 @@ from dataclasses import dataclass
 
 from tvm import tirx
 from tvm.script import from_source
-from tvm.script import tirx as T
+from tvm.script import tirx as script
 
 
 @dataclass(frozen=True, slots=True)
 class CopySegment:
-    """Columns copied from a dense tensor ``[B, width]``."""
+    """Columns copied from a dense tensor ``[B, columns]``."""
 
     #: Position of the tensor among the kernel's arguments.
     source: int
     width: int
+    #: First column of the source that is copied.
+    column: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,22 +31,28 @@ class BagSegment:
 
     #: Position of the table ``[rows, width]`` among the kernel's arguments.
     table: int
-    #: Position of the indices ``[B, hots]`` or ``[B, slots, hots]`` among the arguments.
+    #: Position of the indices ``[B, columns]`` or ``[B, slots, columns]`` among the arguments.
     indices: int
     #: Which slot of 3-D indices; None if they are 2-D.
     slot: int | None
     rows: int
     width: int
+    #: Rows that are summed; one is copied.
     hots: int
+    #: Column of the first index.
+    column: int = 0
 
 
 Segment = CopySegment | BagSegment
 
+#: TVM's patterns: injective kernels take in their producers, opaque ones stand alone.
+_INJECTIVE, _OPAQUE = 2, 8
+
 _COPY = """
     for b, d in T.grid(batch, T.int64({width})):
-        with T.sblock("copy_{i}"):
+        with T.sblock("{name}_{i}"):
             vb, vd = T.axis.remap("SS", [b, d])
-            out[vb, T.int64({start}) + vd] = {source}[vb, vd]
+            out[vb, T.int64({start}) + vd] = {value}
 """
 
 _BAG = """
@@ -54,7 +62,7 @@ _BAG = """
             vb, vd, vh = T.axis.remap("SSR", [b, d, h])
             with T.init():
                 s{i}[vb, vd] = T.{dtype}(0)
-            s{i}[vb, vd] = s{i}[vb, vd] + a{table}[a{indices}[vb, {at}vh], vd]
+            s{i}[vb, vd] = s{i}[vb, vd] + {row}
 """
 
 
@@ -70,13 +78,11 @@ def embedding_concat(
     segments
         What each run of columns holds, from left to right.
     """
-    # TVM's relay of fusion: injective (2) takes in its producers, opaque (8) stands alone.
-    pattern = 2 if all(isinstance(s, CopySegment) for s in segments) else 8
+    pattern = _INJECTIVE if all(isinstance(s, CopySegment) for s in segments) else _OPAQUE
+    params = [f"p{i}: T.handle" for i in range(len(arguments))]
     lines = [
         "@T.prim_func(private=True, s_tir=True)",
-        "def embedding_concat("
-        + ", ".join(f"p{i}: T.handle" for i in range(len(arguments)))
-        + ", p_out: T.handle):",
+        f"def embedding_concat({', '.join([*params, 'p_out: T.handle'])}):",
         f'    T.func_attr({{"tirx.noalias": True, "op_pattern": {pattern}}})',
         "    batch = T.int64()",
     ]
@@ -87,22 +93,30 @@ def embedding_concat(
     lines.append(f'    out = T.match_buffer(p_out, (batch, T.int64({total})), "{dtype}")')
     start = 0
     for i, segment in enumerate(segments):
-        source = f"s{i}"
+        copy = {"i": i, "start": start, "width": segment.width}
         if isinstance(segment, CopySegment):
-            source = f"a{segment.source}"
+            value = f"a{segment.source}[vb, {_shifted('vd', segment.column)}]"
+            lines.append(_COPY.format(**copy, name="copy", value=value))
+        elif segment.hots == 1:
+            row = _row(segment, "T.int64(0)", arguments[segment.indices][1])
+            lines.append(_COPY.format(**copy, name="row", value=row))
         else:
-            slot = "" if segment.slot is None else f"T.int64({segment.slot}), "
-            lines.append(
-                _BAG.format(
-                    i=i,
-                    width=segment.width,
-                    hots=segment.hots,
-                    dtype=dtype,
-                    table=segment.table,
-                    indices=segment.indices,
-                    at=slot,
-                )
-            )
-        lines.append(_COPY.format(i=i, start=start, width=segment.width, source=source))
+            row = _row(segment, "vh", arguments[segment.indices][1])
+            bag = {"i": i, "width": segment.width, "hots": segment.hots, "dtype": dtype}
+            lines.append(_BAG.format(**bag, row=row))
+            lines.append(_COPY.format(**copy, name="copy", value=f"s{i}[vb, vd]"))
         start += segment.width
-    return from_source("\n".join(lines), extra_vars={"T": T})
+    return from_source("\n".join(lines), extra_vars={"T": script})
+
+
+def _row(segment: BagSegment, hot: str, dtype: str) -> str:
+    """Column ``vd`` of the row that index `hot` of the bag names."""
+    slot = "" if segment.slot is None else f"T.int64({segment.slot}), "
+    index = f"a{segment.indices}[vb, {slot}{_shifted(hot, segment.column)}]"
+    if dtype not in ("int32", "int64"):
+        index = f'T.Cast("int64", {index})'
+    return f"a{segment.table}[{index}, vd]"
+
+
+def _shifted(variable: str, by: int) -> str:
+    return f"{variable} + T.int64({by})" if by else variable

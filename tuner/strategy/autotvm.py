@@ -39,9 +39,7 @@ class AutoTvmStrategy(Strategy):
         template = template_for(facts)
         simd = simd_of(arch)
         default = template.default(facts, simd)
-        configs = SEARCHERS[searcher](
-            template.space(facts, simd).configs, seed_for(seed, workload)
-        )
+        configs = SEARCHERS[searcher](template.space(facts, simd).configs, seed_for(seed, workload))
         configs.remove(default)
         self._workload, self._template = workload, template.name
         known = known or {}

@@ -6,7 +6,7 @@ from tvm.s_tir import Schedule
 
 from tuner.arch import Simd
 from tuner.templates.base import Config, ConfigSpace, Knob, Template, divisors
-from tuner.templates.blocks import VECTOR, extents, tile_block
+from tuner.templates.blocks import VECTOR, tile_block
 from tuner.templates.elementwise import schedule_rest
 from tuner.workloads.facts import Facts
 

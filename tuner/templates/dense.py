@@ -12,14 +12,15 @@ from tvm.s_tir import Schedule
 
 from tuner.arch import Simd
 from tuner.templates.base import Config, ConfigSpace, Knob, Template, divisors
-from tuner.templates.blocks import VECTOR, extents, tile_block
+from tuner.templates.blocks import VECTOR, tile_block
 from tuner.templates.elementwise import schedule_rest
 from tuner.workloads.facts import Facts
 
 _ROWS = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16)
 _PANELS = (1, 2, 3, 4, 5, 6, 8)
 _K_BLOCKS = (0, 64, 128, 256)
-_L1_BYTES = 32 * 1024
+#: Tiles that load more than twice as often as the best one cannot win.
+_LEAST_REUSE = 0.5
 
 
 class DenseTemplate(Template):
@@ -37,9 +38,17 @@ class DenseTemplate(Template):
         panels = padded // VECTOR
         per_panel = VECTOR // simd.lanes
 
+        tiles = [
+            (rows, columns)
+            for rows in _tiles(batch, _ROWS)
+            for columns in _tiles(panels, _PANELS)
+            if per_panel * columns * (rows + 1) + 1 <= simd.registers
+        ]
+        densest = max(_reuse(rows, columns) for rows, columns in tiles)
+
         def allowed(c: Config) -> bool:
-            registers = per_panel * c["panels"] * (c["rows"] + 1) + 1
-            if registers > simd.registers:
+            tile = (c["rows"], c["panels"])
+            if tile not in tiles or _reuse(*tile) < _LEAST_REUSE * densest:
                 return False
             if c["k_block"]:
                 # Cutting K pays only where the same panels are read for several row tiles.
@@ -117,6 +126,11 @@ class DenseTemplate(Template):
         sch.unroll(loops[-2])
         if not config["k_block"]:
             sch.unroll(loops[-3])
+
+
+def _reuse(rows: int, panels: int) -> float:
+    """Multiplications per load: what a tile asks of the load ports."""
+    return rows * panels / (rows + panels)
 
 
 def _tiles(extent: int, known: tuple[int, ...]) -> tuple[int, ...]:

@@ -51,7 +51,7 @@ class EmbeddingTemplate(Template):
 
 
 def _is_bag(name: str) -> bool:
-    return name == "bag" or name.startswith("bag_") and name[4:].isdigit()
+    return name == "bag" or (name.startswith("bag_") and name[4:].isdigit())
 
 
 def _bag(sch: Schedule, bag: SBlockRV, tile: SBlockRV, config: Config) -> None:

@@ -6,7 +6,7 @@ from tvm.s_tir import Schedule
 
 from tuner.arch import Simd
 from tuner.templates.base import Config, ConfigSpace, Knob, Template, divisors
-from tuner.templates.blocks import extents, tile_block
+from tuner.templates.blocks import tile_block
 from tuner.templates.elementwise import schedule_rest
 from tuner.workloads.facts import Facts
 
@@ -34,9 +34,8 @@ class NarrowTemplate(Template):
 
     def default(self, facts: Facts, simd: Simd) -> Config:
         """As many rows as there are chains in flight: latency 4 on two ports."""
-        return min(
-            self.space(facts, simd).configs, key=lambda c: (abs(c["rows"] - 8), abs(c["unroll"] - 2))
-        )
+        configs = self.space(facts, simd).configs
+        return min(configs, key=lambda c: (abs(c["rows"] - 8), abs(c["unroll"] - 2)))
 
     def apply(self, sch: Schedule, config: Config, facts: Facts) -> None:
         """Schedule a narrow dense function."""

@@ -1,0 +1,266 @@
+"""Torch models of every form go from export to scores, each kernel on its default schedule."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from tests.helpers import Apply, CompiledBucket, check_torch
+
+BATCHES = (1, 3, 16, 17)
+
+
+def floats(*shape: int) -> Callable[[int], tuple[Tensor, ...]]:
+    """Makes one random input ``[batch, *shape]``."""
+    return lambda batch: (torch.randn(batch, *shape),)
+
+
+def indices(rows: int, *shape: int) -> Callable[[int], tuple[Tensor, ...]]:
+    """Makes one input of row numbers ``[batch, *shape]``."""
+    return lambda batch: (torch.randint(rows, (batch, *shape)),)
+
+
+def kinds(buckets: list[CompiledBucket]) -> set[str]:
+    return {kind for bucket in buckets for kind in bucket.kinds}
+
+
+@pytest.mark.parametrize(
+    ("k", "n", "batches"),
+    [
+        (13, 512, BATCHES),
+        (512, 13, BATCHES),
+        (13, 13, BATCHES),
+        (415, 64, (1, 17)),
+        (64, 1, BATCHES),
+        (13, 1, (1, 17)),
+        (127, 131, (1, 17)),
+        (1, 16, (3,)),
+        (1, 1, (3,)),
+        (128, 5, (3, 16)),
+        (31, 4, (1, 17)),
+    ],
+)
+@pytest.mark.parametrize("bias", [True, False], ids=["bias", "plain"])
+def test_linear(k: int, n: int, batches: tuple[int, ...], bias: bool) -> None:
+    module = nn.Sequential(nn.Linear(k, n, bias=bias), nn.ReLU())
+    buckets = check_torch(module, floats(k), batches)
+    assert kinds(buckets) == {"dense" if n >= 5 else "dense_narrow"}
+
+
+@pytest.mark.parametrize(
+    "activation",
+    [nn.Sigmoid(), nn.Tanh(), nn.GELU(), nn.SiLU(), nn.LeakyReLU(), nn.Softplus(), nn.ELU()],
+    ids=lambda a: type(a).__name__,
+)
+def test_activations_are_fused(activation: nn.Module) -> None:
+    (bucket,) = check_torch(nn.Sequential(nn.Linear(24, 40), activation), floats(24))
+    assert bucket.kinds == ["dense"]
+
+
+def test_linear_over_three_axes_is_one_kernel() -> None:
+    module = nn.Sequential(nn.Linear(24, 32), nn.ReLU(), nn.Linear(32, 3))
+    buckets = check_torch(module, floats(5, 24), BATCHES)
+    assert all(bucket.kinds == ["dense", "dense_narrow"] for bucket in buckets)
+
+
+def test_residual_and_shared_layers() -> None:
+    layer = nn.Linear(32, 32)
+    module = Apply(lambda m, x: x + m.layer(torch.relu(m.layer(x)) + x), layer=layer)
+    check_torch(module, floats(32), (1, 16))
+
+
+def test_weight_used_in_both_directions() -> None:
+    layer = nn.Linear(24, 32, bias=False)
+    module = Apply(lambda m, x: m.layer(x) @ m.layer.weight, layer=layer)
+    check_torch(module, floats(24), (3,))
+
+
+@pytest.mark.parametrize("features", [16, 13])
+def test_batch_norm_statistics_are_weights(features: int) -> None:
+    norm = nn.BatchNorm1d(features)
+    with torch.no_grad():
+        norm.running_mean = torch.randn(features)
+        norm.running_var = torch.rand(features) + 0.5
+    module = nn.Sequential(nn.Linear(24, features), norm, nn.ReLU())
+    (bucket,) = check_torch(module, floats(24))
+    assert {"1.running_mean", "1.running_var"} <= bucket.prepared.model.params.keys()
+
+
+@pytest.mark.parametrize("mode", ["sum", "mean"])
+@pytest.mark.parametrize("hots", [1, 3, 20])
+@pytest.mark.parametrize("dim", [16, 13])
+def test_bags_of_fixed_length(mode: str, hots: int, dim: int) -> None:
+    module = nn.EmbeddingBag(50, dim, mode=mode)
+    buckets = check_torch(module, indices(50, hots), (1, 3, 17))
+    assert kinds(buckets) == {"embedding_bag"}
+
+
+def test_bags_of_fixed_length_weighted() -> None:
+    module = nn.EmbeddingBag(50, 16, mode="sum")
+    bag = Apply(lambda m, i, w: m.bag(i, per_sample_weights=w), bag=module)
+    make = lambda b: (torch.randint(50, (b, 3)), torch.randn(b, 3))  # noqa: E731
+    check_torch(bag, make, (1, 3, 17))
+
+
+def test_bags_of_fixed_length_with_padding() -> None:
+    check_torch(nn.EmbeddingBag(5, 16, mode="sum", padding_idx=2), indices(5, 4), (1, 3, 17))
+
+
+OFFSETS: list[dict[str, Any]] = [
+    {"mode": "sum"},
+    {"mode": "mean"},
+    {"mode": "sum", "padding_idx": 2},
+    {"mode": "sum", "include_last_offset": True},
+    {"mode": "mean", "include_last_offset": True},
+]
+
+
+@pytest.mark.parametrize("dim", [16, 13, 64])
+@pytest.mark.parametrize("options", OFFSETS, ids=lambda o: "-".join(map(str, o.values())))
+def test_bags_cut_at_offsets(options: dict[str, Any], dim: int) -> None:
+    last = int(options.get("include_last_offset", False))
+    bag = nn.EmbeddingBag(7, dim, **options)
+    head = nn.Linear(dim, 8)
+    module = Apply(lambda m, x, i, o: m.head(m.bag(i, o)) + x, bag=bag, head=head)
+
+    def make(batch: int) -> tuple[Tensor, ...]:
+        # Some bags are empty.
+        lengths = torch.arange(batch + last) % 4
+        offsets = torch.cumsum(lengths, 0) - lengths
+        return torch.randn(batch, 8), torch.randint(7, (3 * batch + 7,)), offsets
+
+    if last:
+        original = make
+
+        def make(batch: int) -> tuple[Tensor, ...]:
+            x, index, offsets = original(batch)
+            return x, index[: int(offsets[-1])], offsets
+
+    batch, count = torch.export.Dim("batch", min=1), torch.export.Dim("count", min=1)
+    shapes = ({0: batch}, {0: count}, {0: batch + 1 if last else batch})
+    check_torch(module, make, (1, 3, 17), dynamic_shapes=shapes)
+
+
+def test_bags_cut_at_offsets_weighted() -> None:
+    bag = nn.EmbeddingBag(7, 16, mode="sum")
+    module = Apply(lambda m, x, i, o, w: m.bag(i, o, per_sample_weights=w) + x, bag=bag)
+
+    def make(batch: int) -> tuple[Tensor, ...]:
+        count = 2 * batch + 3
+        offsets = torch.arange(batch) * 2
+        return torch.randn(batch, 16), torch.randint(7, (count,)), offsets, torch.randn(count)
+
+    batch, count = torch.export.Dim("batch", min=1), torch.export.Dim("count", min=1)
+    shapes = ({0: batch}, {0: count}, {0: batch}, {0: count})
+    check_torch(module, make, (1, 3, 17), dynamic_shapes=shapes)
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (5,), (2, 3)])
+def test_embedding(shape: tuple[int, ...]) -> None:
+    check_torch(nn.Embedding(50, 16), indices(50, *shape), (1, 3, 17))
+
+
+@pytest.mark.parametrize("reduce", [torch.sum, torch.mean])
+def test_reduced_embedding_is_a_bag(reduce: Any) -> None:
+    module = Apply(lambda m, i: reduce(m.table(i), dim=1), table=nn.Embedding(50, 16))
+    (bucket,) = check_torch(module, indices(50, 5))
+    assert bucket.kinds == ["embedding_bag"]
+
+
+def test_int32_indices() -> None:
+    make = lambda b: (torch.randint(50, (b, 3), dtype=torch.int32),)  # noqa: E731
+    check_torch(nn.EmbeddingBag(50, 16, mode="sum"), make, (3,))
+
+
+def test_embeddings_feed_one_concatenation() -> None:
+    tables = nn.ModuleList(nn.Embedding(20, dim) for dim in (8, 16, 1, 13))
+
+    def forward(m: Any, i: Tensor, x: Tensor) -> Tensor:
+        rows = [table(i[:, c]) for c, table in enumerate(m.tables)]
+        return torch.cat([*rows, x[:, 1:3], x[:, 3:]], dim=1)
+
+    make = lambda b: (torch.randint(20, (b, 4)), torch.randn(b, 7))  # noqa: E731
+    buckets = check_torch(Apply(forward, tables=tables), make, BATCHES)
+    assert all(len(bucket.uses) == 1 for bucket in buckets)
+
+
+def test_indices_carried_as_floats() -> None:
+    table = nn.Embedding(20, 8)
+    module = Apply(lambda m, x: torch.cat([m.table(x[:, 0].long()), x[:, 1:]], dim=1), table=table)
+    make = lambda b: (torch.cat([torch.randint(20, (b, 1)).float(), torch.randn(b, 3)], 1),)  # noqa: E731
+    (bucket,) = check_torch(module, make)
+    assert len(bucket.uses) == 1
+
+
+def test_picked_pairs() -> None:
+    row, column = torch.tril_indices(7, 7, -1)
+    module = Apply(lambda m, x: torch.bmm(x, x.transpose(1, 2))[:, row, column])
+    check_torch(module, floats(7, 13), BATCHES)
+
+
+def test_negative_positions_count_from_the_end() -> None:
+    at = torch.tensor([-1, 0, -3])
+    check_torch(Apply(lambda m, x: x[:, at] * 2), floats(5), (3,))
+
+
+@pytest.mark.parametrize(("m", "k", "n"), [(27, 64, 27), (5, 7, 3), (1, 16, 16), (16, 1, 33)])
+@pytest.mark.parametrize("transposed", [True, False])
+def test_products_of_activations(m: int, k: int, n: int, transposed: bool) -> None:
+    def forward(_: Any, x: Tensor, y: Tensor) -> Tensor:
+        return torch.bmm(x, y.transpose(1, 2) if transposed else y)
+
+    make = lambda b: (torch.randn(b, m, k), torch.randn(b, *((n, k) if transposed else (k, n))))  # noqa: E731
+    buckets = check_torch(Apply(forward), make, (1, 3))
+    assert kinds(buckets) == {"batched_matmul"}
+
+
+def test_attention() -> None:
+    def forward(m: Any, x: Tensor) -> Tensor:
+        q, k, v = (f(x).reshape(-1, 6, 2, 8).transpose(1, 2) for f in (m.q, m.k, m.v))
+        weights = torch.softmax(q @ k.transpose(2, 3) / 8**0.5, dim=-1)
+        return (weights @ v).transpose(1, 2).reshape(-1, 6 * 16)
+
+    layers = {name: nn.Linear(24, 16) for name in "qkv"}
+    check_torch(Apply(forward, **layers), floats(6, 24), (1, 3, 16))
+
+
+FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "softmax": lambda x: torch.softmax(x, dim=-1),
+    "softmax_axis_1": lambda x: torch.softmax(x, dim=1),
+    "log_softmax": lambda x: torch.log_softmax(x, dim=-1),
+    "layer_norm": lambda x: F.layer_norm(x, x.shape[-1:]),
+    "sum_last": lambda x: x.sum(-1),
+    "sum_axis_1": lambda x: x.sum(1),
+    "sum_all": lambda x: x.flatten(1).sum(1, keepdim=True),
+    "mean_axis_1": lambda x: x.mean(1),
+    "max_last": lambda x: x.amax(-1),
+    "max_axis_1": lambda x: x.amax(1),
+    "norm": lambda x: x / x.pow(2).sum(-1, keepdim=True).sqrt(),
+    "fm": lambda x: 0.5 * (x.sum(1) ** 2 - (x**2).sum(1)).sum(-1, keepdim=True),
+    "chain": lambda x: torch.sigmoid(x * 2 + 1) * torch.tanh(x) - x.abs(),
+    "where": lambda x: torch.where(x > 0, x, x * 0.1),
+    "transpose": lambda x: x.transpose(1, 2) + 1,
+    "slice": lambda x: x[:, 1:4:2, 2:],
+    "stack": lambda x: torch.stack([x[:, 0], x[:, 1] * 2], dim=1),
+    "concat_axis_1": lambda x: torch.cat([x, x * 2], dim=1),
+    "concat_last": lambda x: torch.cat([x, x * 2], dim=-1),
+    "split": lambda x: torch.chunk(x, 2, dim=-1)[1] * 2,
+    "cumsum": lambda x: torch.cumsum(x, dim=1),
+    "cast": lambda x: (x > 0).float() * x,
+    "broadcast": lambda x: x * x[:, :1],
+    "argmax": lambda x: torch.argmax(x, dim=-1).float(),
+    "outer": lambda x: x[:, :, None, :] * x[:, None, :, :],
+    "expand": lambda x: x[:, :1].expand(-1, 6, -1) + x,
+}
+
+
+@pytest.mark.parametrize("width", [16, 13, 256])
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_functions(name: str, width: int) -> None:
+    module = Apply(lambda _, x: FUNCTIONS[name](x))
+    check_torch(module, floats(6, width), (3,))
