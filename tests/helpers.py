@@ -52,13 +52,13 @@ class CompiledBucket:
 class Apply(nn.Module):
     """A module made of a function and the modules it uses."""
 
-    def __init__(self, function: Callable[..., torch.Tensor], **modules: nn.Module) -> None:
+    def __init__(self, function: Callable[..., Any], **modules: nn.Module) -> None:
         super().__init__()
         self.function = function
         for name, module in modules.items():
             self.add_module(name, module)
 
-    def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
+    def forward(self, *inputs: torch.Tensor) -> Any:
         return self.function(self, *inputs)
 
 
@@ -99,6 +99,7 @@ def check_torch(
     make_inputs: Any,
     batches: Sequence[int] = (3,),
     arch: CpuArch | None = None,
+    labels: Sequence[str] | None = None,
     **options: Any,
 ) -> list[CompiledBucket]:
     """Hold the kernels of a torch module against torch at several batch sizes.
@@ -107,6 +108,10 @@ def check_torch(
     ----------
     make_inputs
         Makes the inputs, torch tensors, for a batch.
+    labels
+        Names of the outputs, for messages.
+    options
+        For `torch.export.export`.
     """
     model = export(module, make_inputs(5), **options)
     prepared = prepare(model)
@@ -117,8 +122,10 @@ def check_torch(
         with torch.no_grad():
             expected = module(*inputs)
         outputs = expected if isinstance(expected, (tuple, list)) else (expected,)
-        for have, want in zip(bucket([x.numpy() for x in inputs]), outputs, strict=True):
-            np.testing.assert_allclose(have, want.numpy(), rtol=1e-4, atol=1e-5)
+        scores = bucket([x.numpy() for x in inputs])
+        for i, (have, want) in enumerate(zip(scores, outputs, strict=True)):
+            label = f"batch {batch}, {labels[i] if labels else f'output {i}'}"
+            np.testing.assert_allclose(have, want.numpy(), rtol=1e-4, atol=1e-5, err_msg=label)
         compiled.append(bucket)
     return compiled
 

@@ -10,7 +10,7 @@ import tvm
 
 from db import ErrorKind
 from tuner.arch import host_arch
-from tuner.measure.compile import build_kernel, last_line, load_kernel
+from tuner.measure.compile import build_kernel, failure_line, load_kernel
 from tuner.measure.data import make_arguments
 from tuner.measure.types import Failure, MeasureOptions, RunResult
 from tuner.workloads.facts import facts_of
@@ -104,7 +104,7 @@ def _check(
     try:
         kernel["main"](*bench.arguments)
     except Exception as error:
-        return Failure(ErrorKind.RUN_ERROR, last_line(error)), None
+        return Failure(ErrorKind.RUN_ERROR, failure_line(error)), None
     distance = _distance(output.numpy().astype(np.float64), bench.reference) / bench.scale
     if not distance <= options.tolerance:
         text = f"largest error {distance:.3g} of the largest value, allowed {options.tolerance:g}"
