@@ -60,7 +60,7 @@ def failing() -> click.Command:
 
         return click.Command("fail", callback=fail)
 
-    root.get_command = get_command  # type: ignore[method-assign]
+    root.get_command = get_command  # type: ignore[method-assign,assignment]
     return root
 
 

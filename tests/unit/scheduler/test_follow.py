@@ -10,7 +10,7 @@ from rich.console import Console
 
 from db.testing.builders import World
 from scheduler.display import Observer, follow
-from scheduler.executors import ExecutorError
+from scheduler.errors import ExecutorError
 from tests.unit.scheduler.conftest import work
 
 

@@ -16,8 +16,8 @@ from tests.unit.scheduler.conftest import Invoke, work
 
 def test_models_for_programs(invoke: Invoke, world: World) -> None:
     (model,) = json.loads(invoke("models", "list", "--json").stdout)["models"]
-    assert datetime.fromisoformat(model.pop("added_at"))
-    assert datetime.fromisoformat(model.pop("seen_at"))
+    assert datetime.fromisoformat(model.pop("added_at")).tzinfo is not None
+    assert datetime.fromisoformat(model.pop("seen_at")).tzinfo is not None
     assert model.pop("digest")
     assert model == {
         "id": world.model_version,
@@ -54,8 +54,8 @@ def test_status_for_programs(invoke: Invoke, world: World) -> None:
     failed, done = oldest["jobs"]
     assert (failed["bucket"], failed["state"]) == (1, "failed")
     assert failed["reason"] == "the compiler refused"
-    assert datetime.fromisoformat(done.pop("started_at"))
-    assert datetime.fromisoformat(done.pop("finished_at"))
+    assert datetime.fromisoformat(done.pop("started_at")).tzinfo is not None
+    assert datetime.fromisoformat(done.pop("finished_at")).tzinfo is not None
     assert done == {
         "id": 2,
         "model": "dlrm",
