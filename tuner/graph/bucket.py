@@ -33,6 +33,7 @@ def bucket_module(prepared: PreparedModel, batch: int) -> tvm.IRModule:
     return tvm.transform.Sequential(
         [
             relax.transform.SpecializePrimFuncBasedOnCallSite(),
+            _dispatch_sorts,
             relax.transform.LegalizeOps(),
             relax.transform.AnnotateTIROpPattern(),
             relax.transform.FoldConstant(),
@@ -41,3 +42,10 @@ def bucket_module(prepared: PreparedModel, batch: int) -> tvm.IRModule:
             relax.transform.DeadCodeElimination(["main"]),
         ]
     )(mod)
+
+
+@tvm.transform.module_pass(opt_level=0, name="DispatchSorts")  # type: ignore[untyped-decorator]
+def _dispatch_sorts(mod: tvm.IRModule, _: tvm.transform.PassContext) -> tvm.IRModule:
+    """Give sorts and scans their kernels: `LegalizeOps` leaves them to a pass for one target."""
+    with tvm.target.Target("llvm"):
+        return relax.backend.DispatchSortScan()(mod)

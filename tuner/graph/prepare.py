@@ -15,6 +15,7 @@ from tuner.graph.pairs import rewrite_pairs
 from tuner.graph.products import rewrite_products
 from tuner.graph.reshapes import rewrite_reshapes
 from tuner.graph.rewrite import rewrite_calls
+from tuner.graph.splits import lower_splits
 from tuner.graph.tidy import tidy
 from tuner.importers.model import ImportedModel
 
@@ -53,7 +54,7 @@ def prepare(model: ImportedModel) -> PreparedModel:
         for v, name in names.items()
     ]
     dense = DenseRewriter(names)
-    mod = rewrite_calls(model.mod, dense)
+    mod = rewrite_calls(lower_splits(model.mod), dense)
     mod = _with_parameters(mod, [var for var, _ in dense.packed.values()])
     for rewriter in (*_REWRITERS, ConcatRewriter()):
         mod = rewrite_calls(mod, rewriter)

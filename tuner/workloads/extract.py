@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import tvm
 
 from db import Workload
+from tuner.templates.fallbacks import note_fallback
 from tuner.workloads.digest import function_digest, normalise
 from tuner.workloads.facts import Facts, facts_of
 
@@ -27,7 +28,8 @@ class KernelUse:
 def extract_workloads(mod: tvm.IRModule) -> list[KernelUse]:
     """Collect the workloads of a bucket's module, in the order of their first call.
 
-    Functions that only reshape are left out: they become views and run no code.
+    Functions that only reshape are left out: they become views and run no code. So are those with
+    several results, such as a top-k: they are counted, and compiled as they stand.
     """
     calls = _calls(mod)
     found: dict[str, KernelUse] = {}
@@ -70,5 +72,8 @@ def _calls(mod: tvm.IRModule) -> dict[str, int]:
             value = getattr(binding, "value", None)
             if isinstance(value, tvm.relax.Call) and value.op == tvm.ir.Op.get("relax.call_tir"):
                 name = str(value.args[0].name_hint)
+                if isinstance(value.ty, tvm.relax.TupleType):
+                    note_fallback("none", f"{name} has several results: compiled as it stands")
+                    continue
                 counts[name] = counts.get(name, 0) + 1
     return counts
