@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,19 @@ class CompiledBucket:
         return [use.facts.op_kind for use in self.uses]
 
 
+class Apply(nn.Module):
+    """A module made of a function and the modules it uses."""
+
+    def __init__(self, function: Callable[..., Any], **modules: nn.Module) -> None:
+        super().__init__()
+        self.function = function
+        for name, module in modules.items():
+            self.add_module(name, module)
+
+    def forward(self, *inputs: torch.Tensor) -> Any:
+        return self.function(self, *inputs)
+
+
 def compile_bucket(
     prepared: PreparedModel, batch: int, arch: CpuArch | None = None
 ) -> CompiledBucket:
@@ -73,7 +86,9 @@ def export(module: nn.Module, inputs: Sequence[torch.Tensor], **options: Any) ->
         Example inputs; axis 0 of each is the batch unless `options` give ``dynamic_shapes``.
     """
     batch = torch.export.Dim("batch", min=1)
-    options.setdefault("dynamic_shapes", tuple({0: batch} for _ in inputs))
+    shapes = options.pop("dynamic_shapes", tuple({0: batch} for _ in inputs))
+    # torch takes ``*inputs`` for one argument.
+    options["dynamic_shapes"] = (shapes,) if isinstance(module, Apply) else shapes
     with torch.no_grad():
         program = torch.export.export(module.eval(), tuple(inputs), strict=False, **options)
     return import_model(program)
@@ -84,6 +99,7 @@ def check_torch(
     make_inputs: Any,
     batches: Sequence[int] = (3,),
     arch: CpuArch | None = None,
+    labels: Sequence[str] | None = None,
     **options: Any,
 ) -> list[CompiledBucket]:
     """Hold the kernels of a torch module against torch at several batch sizes.
@@ -92,6 +108,10 @@ def check_torch(
     ----------
     make_inputs
         Makes the inputs, torch tensors, for a batch.
+    labels
+        Names of the outputs, for messages.
+    options
+        For `torch.export.export`.
     """
     model = export(module, make_inputs(5), **options)
     prepared = prepare(model)
@@ -102,8 +122,10 @@ def check_torch(
         with torch.no_grad():
             expected = module(*inputs)
         outputs = expected if isinstance(expected, (tuple, list)) else (expected,)
-        for have, want in zip(bucket([x.numpy() for x in inputs]), outputs, strict=True):
-            np.testing.assert_allclose(have, want.numpy(), rtol=1e-4, atol=1e-5)
+        scores = bucket([x.numpy() for x in inputs])
+        for i, (have, want) in enumerate(zip(scores, outputs, strict=True)):
+            label = f"batch {batch}, {labels[i] if labels else f'output {i}'}"
+            np.testing.assert_allclose(have, want.numpy(), rtol=1e-4, atol=1e-5, err_msg=label)
         compiled.append(bucket)
     return compiled
 

@@ -7,7 +7,8 @@ To be met on PostgreSQL: a median of 5 ms, not growing with finished jobs.
 
 from __future__ import annotations
 
-from benchmarks.db.common import databases, opened, parser, report, spread, timed
+from benchmarks.db.common import kinds, opened, parser, report, spread, timed
+from db import Schedule
 from db.testing.builders import ARCH, populate
 from db.testing.bulk import fill_jobs
 from db.testing.plans import plans
@@ -20,25 +21,32 @@ def main() -> None:
     options.add_argument("--done", type=int, nargs="*", default=[0, 100_000, 1_000_000])
     options.add_argument("--repeats", type=int, default=300)
     given = options.parse_args()
-    for kind, fresh in databases(given.on, given.folder):
+    for kind in kinds(given.on, given.folder):
         for done in given.done:
-            with opened(fresh()) as store:
+            with opened(kind.fresh()) as store:
                 world = populate(store)
                 fill_jobs(world, store.database, queued=given.queued, done=done)
+                kind.settle()
                 for archs in ([ARCH.name], None):
 
                     def claim(archs: list[str] | None = archs) -> None:
                         assert store.claim_job("worker", archs=archs) is not None
 
+                    def commit() -> None:
+                        store.put_schedule(Schedule("floor", "never"))
+
                     claim()
                     times = [timed(claim) for _ in range(given.repeats)]
+                    floor = [timed(commit) for _ in range(given.repeats)]
                     report(
                         benchmark="claim",
-                        on=kind,
+                        on=kind.name,
                         queued=given.queued,
                         done=done,
                         archs=1 if archs else "all",
                         **spread(times),
+                        # What any committed row costs here at this moment.
+                        commit_ms=spread(floor)["median_ms"],
                     )
                 plan, *_ = plans(
                     store.database,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 
-from benchmarks.db.common import databases, opened, parser, report, spread, timed
+from benchmarks.db.common import Kind, kinds, opened, parser, report, spread, timed
 from db.store._sql import SqlStore
 from db.testing.builders import ARCH, TOOLCHAIN, populate
 from db.testing.bulk import fill_records
@@ -24,12 +24,12 @@ def main() -> None:
     options.add_argument("--tasks", type=int, default=200)
     options.add_argument("--repeats", type=int, default=200)
     given = options.parse_args()
-    for kind, fresh in databases(given.on, given.folder):
-        with opened(fresh()) as store:
+    for kind in kinds(given.on, given.folder):
+        with opened(kind.fresh()) as store:
             _measure(kind, store, given)
 
 
-def _measure(kind: str, store: SqlStore, given: argparse.Namespace) -> None:
+def _measure(kind: Kind, store: SqlStore, given: argparse.Namespace) -> None:
     world = populate(store)
 
     def fill() -> None:
@@ -46,10 +46,12 @@ def _measure(kind: str, store: SqlStore, given: argparse.Namespace) -> None:
         found = store.lookup(world.model_version, 16, ARCH.name, TOOLCHAIN.key)
         assert len(found) == given.tasks
 
-    filled, first = timed(fill), timed(lookup)
+    filled = timed(fill)
+    kind.settle()
+    first = timed(lookup)
     report(
         benchmark="lookup",
-        on=kind,
+        on=kind.name,
         measurements=given.measurements,
         tasks=given.tasks,
         filled_s=round(filled / 1e3),

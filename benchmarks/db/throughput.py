@@ -15,7 +15,7 @@ import time
 import uuid
 from multiprocessing.synchronize import Barrier
 
-from benchmarks.db.common import databases, opened, parser, report
+from benchmarks.db.common import kinds, opened, parser, report
 from db import Measurement
 from db.testing.builders import ARCH, TOOLCHAIN, populate, workload
 
@@ -89,12 +89,12 @@ def main() -> None:
     options.add_argument("--batches", type=int, default=300, help="batches per writer")
     options.add_argument("--writers", type=int, nargs="*", help="default: 1, or 1 2 4 on a server")
     given = options.parse_args()
-    for kind, fresh in databases(given.on, given.folder):
-        for writers in given.writers or ([1] if kind == "sqlite" else [1, 2, 4]):
-            rate = measure(fresh(), writers, given.batches)
+    for kind in kinds(given.on, given.folder):
+        for writers in given.writers or ([1] if kind.name == "sqlite" else [1, 2, 4]):
+            rate = measure(kind.fresh(), writers, given.batches)
             report(
                 benchmark="throughput",
-                on=kind,
+                on=kind.name,
                 writers=writers,
                 batch=BATCH,
                 measurements=writers * given.batches * BATCH,

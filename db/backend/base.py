@@ -17,6 +17,9 @@ from db.errors import DatabaseUnavailable, DbError
 
 Insert = PostgresInsert | SqliteInsert
 
+#: A row of any columns.
+Row = sa.Row[*tuple[Any, ...]]
+
 
 class Retry(Enum):
     """Whether a failed transaction is worth running again."""
@@ -88,7 +91,7 @@ class Backend(ABC):
     @abstractmethod
     def insert_new(
         self, connection: sa.Connection, into: Bulk, rows: Sequence[tuple[Any, ...]]
-    ) -> list[tuple[Any, ...]]:
+    ) -> list[Row]:
         """Insert many rows at once, leaving out those that are there already.
 
         Parameters
@@ -103,7 +106,7 @@ class Backend(ABC):
         Returns
         -------
         list
-            Tuples of ``into.returning`` of the rows that were inserted.
+            Rows of ``into.returning`` of the rows that were inserted.
         """
 
     @abstractmethod

@@ -10,7 +10,7 @@ import psycopg
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-from db.backend.base import Backend, Bulk, Fault, Insert, Retry, dumps
+from db.backend.base import Backend, Bulk, Fault, Insert, Retry, Row, dumps
 from db.errors import CorruptDatabase, DbError, ReadOnlyDatabase
 
 #: SQLSTATE -> whether to try again, and what to advise when that did not help.
@@ -76,10 +76,9 @@ class PostgresBackend(Backend):
 
     def insert_new(
         self, connection: sa.Connection, into: Bulk, rows: Sequence[tuple[Any, ...]]
-    ) -> list[tuple[Any, ...]]:
+    ) -> list[Row]:
         values = dumps([dict(zip(into.columns, row, strict=True)) for row in rows])
-        result = connection.exec_driver_sql(_insert_text(into), (values,))
-        return [tuple(row) for row in result]
+        return list(connection.exec_driver_sql(_insert_text(into), (values,)).all())
 
     def size(self, connection: sa.Connection) -> int:
         query = sa.select(sa.func.pg_database_size(sa.func.current_database()))

@@ -13,7 +13,7 @@ from urllib.parse import quote
 import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 
-from db.backend.base import Backend, Bulk, Fault, Insert, Retry, dumps
+from db.backend.base import Backend, Bulk, Fault, Insert, Retry, Row, dumps
 from db.backend.chunks import chunks
 from db.errors import CorruptDatabase, DatabaseUnavailable, ReadOnlyDatabase
 from db.schema.clock import SQLITE_NOW as NOW_TEXT
@@ -61,7 +61,7 @@ class SqliteBackend(Backend):
             # An fsync per commit would cost more than everything else together.
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.execute("PRAGMA cache_size = -65536")
-            connection.execute("PRAGMA wal_autocheckpoint = 8000")
+            connection.execute("PRAGMA wal_autocheckpoint = 16000")
             return connection
 
         engine = sa.create_engine(
@@ -80,12 +80,12 @@ class SqliteBackend(Backend):
 
     def insert_new(
         self, connection: sa.Connection, into: Bulk, rows: Sequence[tuple[Any, ...]]
-    ) -> list[tuple[Any, ...]]:
-        new: list[tuple[Any, ...]] = []
+    ) -> list[Row]:
+        new: list[Row] = []
         for some in chunks(rows, _MAX_VARIABLES // len(into.columns)):
             values = tuple(chain.from_iterable(some))
             result = connection.exec_driver_sql(_insert_text(into, len(some)), values)
-            new.extend(tuple(row) for row in result)
+            new.extend(result.all())
         return new
 
     def size(self, connection: sa.Connection) -> int:

@@ -60,3 +60,16 @@ def one_of(column: str, values: tuple[str, ...]) -> sa.CheckConstraint:
     """Check that `column` holds one of `values`: portable, and altered without a type."""
     listed = ", ".join(f"'{value}'" for value in values)
     return sa.CheckConstraint(f"{column} IN ({listed})", name=column)
+
+
+def reference(
+    name: str,
+    target: sa.Table,
+    comment: str,
+    *,
+    primary_key: bool = False,
+    nullable: bool = False,
+) -> sa.Column[int]:
+    """Column that refers to a row of `target`."""
+    key = sa.ForeignKey(target.c.id)
+    return sa.Column(name, BigId, key, primary_key=primary_key, nullable=nullable, comment=comment)

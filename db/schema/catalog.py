@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from db.schema.base import BigId, Json, UtcDateTime, metadata
+from db.schema.base import BigId, Json, UtcDateTime, metadata, reference
 from db.schema.clock import now
 
 cpu_archs = sa.Table(
@@ -73,7 +73,7 @@ model_versions = sa.Table(
     "model_versions",
     metadata,
     sa.Column("id", BigId, primary_key=True, comment="identifier"),
-    sa.Column("model_id", BigId, sa.ForeignKey(models.c.id), nullable=False, comment="the model"),
+    reference("model_id", models, "the model"),
     sa.Column("digest", sa.Text, nullable=False, comment="SHA-256 of the graph without weights"),
     sa.Column("source", sa.Text, nullable=False, comment="path or address, as given last"),
     sa.Column("input_schema", Json, nullable=False, comment="names, shapes, dtypes of the inputs"),
@@ -87,28 +87,10 @@ model_versions = sa.Table(
 tasks = sa.Table(
     "tasks",
     metadata,
-    sa.Column(
-        "model_version_id",
-        BigId,
-        sa.ForeignKey(model_versions.c.id),
-        primary_key=True,
-        comment="the graph",
-    ),
-    sa.Column(
-        "arch_id",
-        BigId,
-        sa.ForeignKey(cpu_archs.c.id),
-        primary_key=True,
-        comment="the CPU architecture",
-    ),
+    reference("model_version_id", model_versions, "the graph", primary_key=True),
+    reference("arch_id", cpu_archs, "the CPU architecture", primary_key=True),
     sa.Column("bucket", sa.Integer, primary_key=True, autoincrement=False, comment="batch size"),
-    sa.Column(
-        "workload_id",
-        BigId,
-        sa.ForeignKey(workloads.c.id),
-        primary_key=True,
-        comment="the workload",
-    ),
+    reference("workload_id", workloads, "the workload", primary_key=True),
     sa.Column("calls", sa.Integer, nullable=False, comment="calls in one inference"),
     sa.Column("weight", sa.Double, nullable=False, comment="importance of one call"),
     sa.CheckConstraint("calls > 0", name="calls"),

@@ -29,8 +29,9 @@ class After(FunctionElement[datetime]):
     type = UtcDateTime()
     inherit_cache = True
 
-    def __init__(self, seconds: float) -> None:
-        super().__init__(sa.literal(float(seconds), sa.Double()))
+    def __init__(self, seconds: float | sa.BindParameter[float]) -> None:
+        bound = isinstance(seconds, sa.BindParameter)
+        super().__init__(seconds if bound else sa.literal(float(seconds), sa.Double()))
 
 
 def now() -> Now:
@@ -38,7 +39,7 @@ def now() -> Now:
     return Now()
 
 
-def after(seconds: float) -> After:
+def after(seconds: float | sa.BindParameter[float]) -> After:
     """`seconds` from now, by the database's clock."""
     return After(seconds)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from db.domain.states import CLAIMABLE_STATES, FINAL_STATES, JobAction, JobState
-from db.schema.base import BigId, Json, UtcDateTime, metadata, one_of
+from db.schema.base import BigId, Json, UtcDateTime, metadata, one_of, reference
 from db.schema.catalog import cpu_archs, model_versions
 from db.schema.clock import now
 
@@ -48,23 +48,9 @@ jobs = sa.Table(
     "jobs",
     metadata,
     sa.Column("id", BigId, primary_key=True, comment="identifier"),
-    sa.Column(
-        "campaign_id", BigId, sa.ForeignKey(campaigns.c.id), nullable=False, comment="the campaign"
-    ),
-    sa.Column(
-        "model_version_id",
-        BigId,
-        sa.ForeignKey(model_versions.c.id),
-        nullable=False,
-        comment="the graph",
-    ),
-    sa.Column(
-        "arch_id",
-        BigId,
-        sa.ForeignKey(cpu_archs.c.id),
-        nullable=False,
-        comment="the CPU architecture",
-    ),
+    reference("campaign_id", campaigns, "the campaign"),
+    reference("model_version_id", model_versions, "the graph"),
+    reference("arch_id", cpu_archs, "the CPU architecture"),
     sa.Column("bucket", sa.Integer, nullable=False, comment="batch size"),
     sa.Column("priority", sa.Integer, nullable=False, comment="higher goes first"),
     sa.Column("state", sa.Text, nullable=False, comment="see db.domain.states.JobState"),
@@ -130,7 +116,7 @@ jobs = sa.Table(
 job_counts = sa.Table(
     "job_counts",
     metadata,
-    sa.Column("job_id", BigId, sa.ForeignKey(jobs.c.id), primary_key=True, comment="the job"),
+    reference("job_id", jobs, "the job", primary_key=True),
     sa.Column("error_kind", sa.Text, primary_key=True, comment="empty for valid measurements"),
     sa.Column("measurements", sa.BigInteger, nullable=False, comment="how many"),
     comment="measurements per job and outcome, kept by the insert: progress without counting",
@@ -140,7 +126,7 @@ events = sa.Table(
     "events",
     metadata,
     sa.Column("id", BigId, primary_key=True, comment="identifier"),
-    sa.Column("job_id", BigId, sa.ForeignKey(jobs.c.id), nullable=False, comment="the job"),
+    reference("job_id", jobs, "the job"),
     sa.Column("at", UtcDateTime, nullable=False, default=now(), comment="when it happened"),
     sa.Column("action", sa.Text, nullable=False, comment="see db.domain.states.JobAction"),
     sa.Column("before", sa.Text, comment="state before; null for the creation"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from db.domain.measurements import REGIMES, ErrorKind
-from db.schema.base import BigId, Json, UtcDateTime, metadata, one_of
+from db.schema.base import BigId, Json, UtcDateTime, metadata, one_of, reference
 from db.schema.catalog import cpu_archs, hosts, toolchains, workloads
 from db.schema.clock import now
 from db.schema.queue import jobs
@@ -14,9 +14,7 @@ tuning_records = sa.Table(
     "tuning_records",
     metadata,
     sa.Column("id", BigId, primary_key=True, comment="identifier"),
-    sa.Column(
-        "workload_id", BigId, sa.ForeignKey(workloads.c.id), nullable=False, comment="the workload"
-    ),
+    reference("workload_id", workloads, "the workload"),
     sa.Column("candidate", sa.Text, nullable=False, comment="SHA-256 of the candidate"),
     sa.Column("config", Json, comment="knob values of a template"),
     sa.Column("trace", sa.Text, comment="MetaSchedule trace as JSON"),
@@ -29,33 +27,13 @@ measurements = sa.Table(
     metadata,
     sa.Column("id", BigId, primary_key=True, comment="identifier"),
     sa.Column("uid", sa.Text, nullable=False, unique=True, comment="makes inserts idempotent"),
-    sa.Column("job_id", BigId, sa.ForeignKey(jobs.c.id), comment="null when imported"),
+    reference("job_id", jobs, "null when imported", nullable=True),
     sa.Column("attempt", sa.Integer, nullable=False, comment="attempt of the job"),
-    sa.Column(
-        "workload_id", BigId, sa.ForeignKey(workloads.c.id), nullable=False, comment="the workload"
-    ),
-    sa.Column(
-        "arch_id",
-        BigId,
-        sa.ForeignKey(cpu_archs.c.id),
-        nullable=False,
-        comment="the CPU architecture",
-    ),
-    sa.Column(
-        "toolchain_id",
-        BigId,
-        sa.ForeignKey(toolchains.c.id),
-        nullable=False,
-        comment="the toolchain",
-    ),
-    sa.Column(
-        "record_id",
-        BigId,
-        sa.ForeignKey(tuning_records.c.id),
-        nullable=False,
-        comment="the candidate",
-    ),
-    sa.Column("host_id", BigId, sa.ForeignKey(hosts.c.id), nullable=False, comment="where it ran"),
+    reference("workload_id", workloads, "the workload"),
+    reference("arch_id", cpu_archs, "the CPU architecture"),
+    reference("toolchain_id", toolchains, "the toolchain"),
+    reference("record_id", tuning_records, "the candidate"),
+    reference("host_id", hosts, "where it ran"),
     sa.Column("strategy", sa.Text, nullable=False, comment="who proposed the candidate"),
     sa.Column("regime", sa.Text, nullable=False, comment="warm or cold weights"),
     sa.Column("median", sa.Double, comment="seconds per call; null on error"),
@@ -82,38 +60,12 @@ promotions = sa.Table(
     "promotions",
     metadata,
     sa.Column("id", BigId, primary_key=True, comment="identifier"),
-    sa.Column(
-        "workload_id", BigId, sa.ForeignKey(workloads.c.id), nullable=False, comment="the workload"
-    ),
-    sa.Column(
-        "arch_id",
-        BigId,
-        sa.ForeignKey(cpu_archs.c.id),
-        nullable=False,
-        comment="the CPU architecture",
-    ),
-    sa.Column(
-        "toolchain_id",
-        BigId,
-        sa.ForeignKey(toolchains.c.id),
-        nullable=False,
-        comment="the toolchain",
-    ),
+    reference("workload_id", workloads, "the workload"),
+    reference("arch_id", cpu_archs, "the CPU architecture"),
+    reference("toolchain_id", toolchains, "the toolchain"),
     sa.Column("regime", sa.Text, nullable=False, comment="warm or cold weights"),
-    sa.Column(
-        "measurement_id",
-        BigId,
-        sa.ForeignKey(measurements.c.id),
-        nullable=False,
-        comment="the measurement it rests on",
-    ),
-    sa.Column(
-        "record_id",
-        BigId,
-        sa.ForeignKey(tuning_records.c.id),
-        nullable=False,
-        comment="the candidate",
-    ),
+    reference("measurement_id", measurements, "the measurement it rests on"),
+    reference("record_id", tuning_records, "the candidate"),
     sa.Column("strategy", sa.Text, nullable=False, comment="who found it"),
     sa.Column("run_secs", sa.Double, nullable=False, comment="confirmed median"),
     sa.Column("default_secs", sa.Double, comment="the default schedule, same host"),
@@ -135,35 +87,11 @@ promotions = sa.Table(
 best_records = sa.Table(
     "best_records",
     metadata,
-    sa.Column(
-        "workload_id",
-        BigId,
-        sa.ForeignKey(workloads.c.id),
-        primary_key=True,
-        comment="the workload",
-    ),
-    sa.Column(
-        "arch_id",
-        BigId,
-        sa.ForeignKey(cpu_archs.c.id),
-        primary_key=True,
-        comment="the CPU architecture",
-    ),
-    sa.Column(
-        "toolchain_id",
-        BigId,
-        sa.ForeignKey(toolchains.c.id),
-        primary_key=True,
-        comment="the toolchain",
-    ),
+    reference("workload_id", workloads, "the workload", primary_key=True),
+    reference("arch_id", cpu_archs, "the CPU architecture", primary_key=True),
+    reference("toolchain_id", toolchains, "the toolchain", primary_key=True),
     sa.Column("regime", sa.Text, primary_key=True, comment="warm or cold weights"),
-    sa.Column(
-        "promotion_id",
-        BigId,
-        sa.ForeignKey(promotions.c.id),
-        nullable=False,
-        comment="the promotion that stands",
-    ),
+    reference("promotion_id", promotions, "the promotion that stands"),
     sa.Column("run_secs", sa.Double, nullable=False, comment="decides the conditional upsert"),
     sa.Index("ix_best_records_promotion", "promotion_id"),
     comment="the fastest validated record of each key",

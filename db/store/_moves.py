@@ -14,6 +14,8 @@ from db.store._part import Row, Select
 
 jobs = queue.jobs
 
+_event = sa.insert(queue.events)
+
 #: Columns that deciding about a job needs, from jobs joined with campaigns.
 _deciding = (
     jobs.c.id,
@@ -78,17 +80,32 @@ def move(
         **changes,
     }
     connection.execute(sa.update(jobs).where(jobs.c.id == row.id).values(values))
-    connection.execute(
-        sa.insert(queue.events).values(
-            job_id=row.id,
-            action=str(action),
-            before=str(before),
-            after=str(state),
-            attempt=values.get("attempt", row.attempt),
-            worker=values.get("worker", row.worker),
-            reason=reason,
-        )
-    )
+    attempt = values.get("attempt", row.attempt)
+    worker = values.get("worker", row.worker)
+    tell(connection, row, action, attempt=attempt, worker=worker, reason=reason)
+
+
+def tell(
+    connection: sa.Connection,
+    row: Row,
+    action: JobAction,
+    *,
+    attempt: int,
+    worker: str | None,
+    reason: str,
+) -> None:
+    """Write the event of a transition."""
+    before = JobState(row.state)
+    event = {
+        "job_id": row.id,
+        "action": str(action),
+        "before": str(before),
+        "after": str(TRANSITIONS[before, action]),
+        "attempt": attempt,
+        "worker": worker,
+        "reason": reason,
+    }
+    connection.execute(_event, event)
 
 
 def move_after_failure(connection: sa.Connection, row: Row, *, lost: bool, reason: str) -> None:

@@ -12,7 +12,7 @@ from db.testing.builders import ARCH, World, measurement, workload
 
 #: Numbers from 0 to `n` - 1, and the workloads numbered, on both databases.
 _NUMBERS = """WITH RECURSIVE numbers(i) AS (
-  SELECT 0 UNION ALL SELECT i + 1 FROM numbers WHERE i + 1 < {n}
+  SELECT CAST(0 AS BIGINT) UNION ALL SELECT i + 1 FROM numbers WHERE i + 1 < {n}
 ), known(id, k) AS (
   SELECT id, row_number() OVER (ORDER BY id) - 1 FROM workloads
 )"""

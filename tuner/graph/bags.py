@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tvm import relax
 
-from tuner.graph.rewrite import Lookup, calls, fixed, kernel_name
+from tuner.graph.rewrite import Lookup, call_kernel, calls, fixed, kernel_name
 from tuner.ops import embedding_bag
 
 
@@ -29,7 +29,7 @@ def rewrite_bags(
         return None
     mean = calls(call, "mean")
     kind = "general" if mean else "sum"
-    bag = builder.call_te(
-        embedding_bag, table, indices, mean=mean, primfunc_name_hint=f"embedding_bag_{kind}"
+    bag = call_kernel(
+        builder, embedding_bag, table, indices, mean=mean, name=f"embedding_bag_{kind}"
     )
     return relax.op.expand_dims(builder.emit(bag), 1) if call.attrs.keepdims else bag

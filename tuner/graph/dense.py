@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from tvm import relax
 
-from tuner.graph.rewrite import Lookup, calls, fixed
+from tuner.graph.rewrite import Lookup, call_kernel, calls, fixed
 from tuner.ops import (
     LANES,
     NARROW,
@@ -87,12 +87,9 @@ class DenseRewriter:
             x = builder.emit(relax.op.reshape(x, [flat, k]))
         packed = self._parameter(weight, n, k, transposed)
         kernel = dense_narrow if n < NARROW else dense
-        arguments = [x, packed] if n < NARROW else [x, packed, n]
-        out = builder.call_te(
-            kernel,
-            *arguments,
-            primfunc_name_hint=kernel.__name__,
-            primfunc_attrs={"op_pattern": _OUT_EWISE_FUSABLE},
+        options = {} if n < NARROW else {"n": n}
+        out = call_kernel(
+            builder, kernel, x, packed, name=kernel.__name__, pattern=_OUT_EWISE_FUSABLE, **options
         )
         if len(rows) > 1:
             return relax.op.reshape(builder.emit(out), [*rows, n])

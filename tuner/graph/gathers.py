@@ -9,7 +9,7 @@ from __future__ import annotations
 import tvm
 from tvm import relax
 
-from tuner.graph.rewrite import Lookup, calls, constant_array, fixed, rewrite_calls
+from tuner.graph.rewrite import Lookup, call_kernel, calls, constant_array, fixed, rewrite_calls
 from tuner.ops import gather
 
 
@@ -36,12 +36,12 @@ def _rewrite(
     if constant is not None and constant.ndim == 0:
         return _select(builder, data, axis, int(constant))
     if axis == 0:
-        return _gather(builder, data, index)
+        return gather_rows(builder, data, index)
     rank, picked = len(data.ty.shape), len(index.ty.shape)
     front = builder.emit(
         relax.op.permute_dims(data, [axis, *(a for a in range(rank) if a != axis)])
     )
-    rows = builder.emit(_gather(builder, front, index))
+    rows = builder.emit(gather_rows(builder, front, index))
     # [index..., before axis..., behind it...] -> [before..., index..., behind...]
     before = list(range(picked, picked + axis))
     order = [*before, *range(picked), *range(picked + axis, picked + rank - 1)]
@@ -60,17 +60,17 @@ def _select(builder: relax.BlockBuilder, data: relax.Expr, axis: int, index: int
 _INJECTIVE = 2
 
 
-def _gather(builder: relax.BlockBuilder, table: relax.Expr, index: relax.Expr) -> relax.Call:
-    return builder.call_te(
-        gather, table, index, primfunc_name_hint="gather", primfunc_attrs={"op_pattern": _INJECTIVE}
-    )
+def gather_rows(builder: relax.BlockBuilder, table: relax.Expr, index: relax.Expr) -> relax.Call:
+    """Call our gather along axis 0."""
+    return call_kernel(builder, gather, table, index, name="gather", pattern=_INJECTIVE)
 
 
 def _unguarded(builder: relax.BlockBuilder, index: relax.Expr, lookup: Lookup) -> relax.Expr:
-    """Undo what ONNX asks for in case of indices that the boundary refuses.
+    """Undo what exporters do for indices that the boundary refuses.
 
-    ``where(i < 0, i + rows, i)`` lets indices count from the end, and a cast from float replaces
-    what is not finite: neither can happen to an index that was checked to be within the table.
+    ``where(i < 0, i + rows, i)`` lets indices of ONNX count from the end, a cast of it from float
+    replaces what is not finite, and torch's importer casts to int32: none of it changes an index
+    that was checked to be within the table.
     """
     bound = lookup(index)
     if calls(bound, "where"):
@@ -79,8 +79,14 @@ def _unguarded(builder: relax.BlockBuilder, index: relax.Expr, lookup: Lookup) -
         finite = calls(test, "logical_not") and calls(lookup(test.args[0]), "isfinite")
         if (wraps or finite) and not _is_constant(value, lookup):
             return _unguarded(builder, value, lookup)
+    if calls(bound, "reshape"):
+        source = _unguarded(builder, bound.args[0], lookup)
+        if not source.same_as(bound.args[0]):
+            return builder.emit(relax.op.reshape(source, bound.args[1]))
     if calls(bound, "astype"):
         source = _unguarded(builder, bound.args[0], lookup)
+        if str(source.ty.dtype) in ("int32", "int64"):
+            return source
         if not source.same_as(bound.args[0]):
             return builder.emit(relax.op.astype(source, bound.attrs.dtype))
     return index

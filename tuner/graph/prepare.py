@@ -34,7 +34,13 @@ class PreparedModel:
 
 
 #: In this order: each sees what those before it made.
-_REWRITERS = (rewrite_products, rewrite_bags, rewrite_pairs, rewrite_reshapes)
+_REWRITERS = (
+    rewrite_products,
+    rewrite_pairs,
+    rewrite_reshapes,
+    rewrite_bags,
+    rewrite_reshapes,
+)
 
 
 def prepare(model: ImportedModel) -> PreparedModel:

@@ -6,7 +6,7 @@ from math import prod
 
 from tvm import relax
 
-from tuner.graph.rewrite import Lookup, calls, fixed
+from tuner.graph.rewrite import Lookup, call_kernel, calls, fixed
 from tuner.ops import batched_matmul
 
 _OUT_EWISE_FUSABLE = 4
@@ -34,13 +34,14 @@ def rewrite_products(
     if rank > 3:
         flat = stack[0] * prod(int(d) for d in stack[1:])
         x, y = (builder.emit(relax.op.reshape(v, [flat, *list(v.ty.shape)[-2:]])) for v in (x, y))
-    out = builder.call_te(
+    out = call_kernel(
+        builder,
         batched_matmul,
         x,
         y,
         transpose_y=transpose,
-        primfunc_name_hint="batched_matmul",
-        primfunc_attrs={"op_pattern": _OUT_EWISE_FUSABLE},
+        name="batched_matmul",
+        pattern=_OUT_EWISE_FUSABLE,
     )
     return out if rank == 3 else relax.op.reshape(builder.emit(out), list(call.ty.shape))
 

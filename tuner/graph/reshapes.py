@@ -1,4 +1,4 @@
-"""Moves reshapes behind the element-wise operators that follow them.
+"""Moves reshapes behind the gathers and element-wise operators that follow them.
 
 TVM does not fuse through a reshape, so that a bias or an activation behind one would be a kernel
 of its own. Behind them it is a view, which costs nothing.
@@ -11,7 +11,8 @@ from math import prod
 from tvm import relax
 from tvm_ffi import structural_equal
 
-from tuner.graph.rewrite import Lookup, calls, fixed
+from tuner.graph.gathers import gather_rows
+from tuner.graph.rewrite import Lookup, calls, fixed, kernel_name
 
 _UNARY = (
     *("abs", "ceil", "clip", "cos", "erf", "exp", "floor", "log", "negative", "round", "rsqrt"),
@@ -29,6 +30,8 @@ def rewrite_reshapes(
     """Rewrite ``f(reshape(x))`` to ``reshape(f(x))``; see `tuner.graph.rewrite.Rewriter`."""
     if calls(call, *RESHAPES):
         return _merged(call, lookup)
+    if kernel_name(call).startswith("gather"):
+        return _gathered(builder, call, lookup)
     if calls(call, *_UNARY):
         return _behind(builder, call, 0, lookup)
     if calls(call, *_BINARY):
@@ -49,6 +52,16 @@ def _merged(call: relax.Call, lookup: Lookup) -> relax.Expr | None:
     if source.same_as(call.args[0]):
         return None
     return relax.op.reshape(source, call.ty.shape)
+
+
+def _gathered(builder: relax.BlockBuilder, call: relax.Call, lookup: Lookup) -> relax.Expr | None:
+    """Gather by the indices as they came: torch flattens them before, and reshapes the rows."""
+    table, indices = call.args[1].fields
+    inner = lookup(indices)
+    if not calls(inner, *RESHAPES):
+        return None
+    rows = gather_rows(builder, table, inner.args[0])
+    return relax.op.reshape(builder.emit(rows), call.ty.shape)
 
 
 def _behind(

@@ -7,7 +7,7 @@ from typing import TypeGuard
 
 import numpy as np
 import tvm
-from tvm import relax
+from tvm import relax, te, tirx
 from tvm.relax.expr_functor import PyExprMutator, mutator
 
 #: What a variable is bound to, or None.
@@ -45,6 +45,50 @@ def fixed(extent: object) -> int | None:
     return int(extent) if isinstance(extent, (int, tvm.tirx.IntImm)) else None
 
 
+def call_kernel(
+    builder: relax.BlockBuilder,
+    kernel: Callable[..., te.Tensor],
+    *args: relax.Expr,
+    name: str,
+    pattern: int | None = None,
+    **options: object,
+) -> relax.Call:
+    """Call a kernel given in tensor expressions, as ``BlockBuilder.call_te`` does.
+
+    Each open extent becomes one variable of the kernel, even if it is a product such as
+    ``5 * batch``: `call_te` would pass the batch as an argument, and then TVM cannot specialise
+    the kernel for a bucket.
+
+    Parameters
+    ----------
+    pattern
+        How it fuses, one of TVM's ``OpPatternKind``; None lets TVM find out.
+    """
+    variables: dict[str, tirx.Var] = {}
+    extents: dict[tirx.Var, tvm.ir.Expr] = {}
+
+    def extent(size: tvm.ir.Expr) -> tvm.ir.Expr:
+        if fixed(size) is not None:
+            return tirx.const(int(size), "int64")
+        key = str(size)
+        if key not in variables:
+            variables[key] = tirx.Var(f"n{len(variables)}", "int64")
+            extents[variables[key]] = size
+        return variables[key]
+
+    inputs = [
+        te.placeholder([extent(d) for d in arg.ty.shape], str(arg.ty.dtype), name=f"p{i}")
+        for i, arg in enumerate(args)
+    ]
+    result = kernel(*inputs, **options)
+    func = te.create_prim_func([*inputs, result], "int64").without_attr("global_symbol")
+    if pattern is not None:
+        func = func.with_attr("op_pattern", pattern)
+    shape = [d if fixed(d) is not None else extents[d] for d in result.shape]
+    callee = builder.add_func(func.with_attr("tirx.noalias", True), name)
+    return relax.call_tir(callee, list(args), relax.TensorType(shape, str(result.dtype)))
+
+
 @mutator
 class _Mutator(PyExprMutator):  # type: ignore[misc]
     def __init__(self, mod: tvm.IRModule, rewriter: Rewriter) -> None:
@@ -57,7 +101,10 @@ class _Mutator(PyExprMutator):  # type: ignore[misc]
         return call if new is None else new
 
     def _bound(self, expr: relax.Expr) -> relax.Expr | None:
-        return self.lookup_binding(expr) if isinstance(expr, relax.Var) else None
+        # A rewritten call may have become another variable.
+        while isinstance(expr, relax.Var):
+            expr = self.lookup_binding(expr)
+        return expr
 
 
 def rewrite_calls(mod: tvm.IRModule, rewriter: Rewriter) -> tvm.IRModule:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import tvm
 from tvm import relax
 
 from tuner.errors import UnsupportedOperator
@@ -63,7 +64,9 @@ def _embedding_bag(node: Any, importer: Any) -> tuple[relax.Var, ...]:
     args = [table, indices]
     if weights_node is not None:
         args.append(importer.env[weights_node])
-    bags = offsets.ty.shape[0] - (1 if include_last else 0)
+    bags = offsets.ty.shape[0]
+    if include_last:
+        bags = tvm.sym.Analyzer().simplify(bags - 1)
     out = relax.TensorType([bags, dim], str(table.ty.dtype))
     callee = builder.add_func(kernel, "bag_from_offsets")
     return (builder.emit(relax.call_tir(callee, [*args, offsets], out)),)
@@ -77,9 +80,11 @@ def _fixed_length(node: Any, importer: Any) -> tuple[relax.Var, int] | None:
     flat, offsets = node.args[1], node.args[2]
     if "arange" not in str(offsets.target) or "view" not in str(flat.target):
         return None
-    if len(offsets.args) != 3 or offsets.args[0] != 0 or not isinstance(offsets.args[2], int):
+    if not offsets.args or (len(offsets.args) > 1 and offsets.args[0] != 0):
         return None
-    length = offsets.args[2]
+    length = offsets.args[2] if len(offsets.args) > 2 else 1
+    if not isinstance(length, int):
+        return None
     indices = importer.env[flat.args[0]]
     shape = indices.ty.shape
     if len(shape) != 2 or not isinstance(flat.args[0].meta["val"].shape[1], int):
@@ -125,9 +130,23 @@ def _index(node: Any, importer: Any) -> relax.Var:
     return builder.emit(relax.op.take(flat, linear, axis=places[0]))
 
 
+def _extreme(reduce: Callable[..., relax.Expr]) -> Callable[[Any, Any], relax.Var]:
+    """``amax`` and ``amin``, which TVM 0.27 lacks."""
+
+    def convert(node: Any, importer: Any) -> relax.Var:
+        axes = _argument(node, 1, "dim", ())
+        keep = bool(_argument(node, 2, "keepdim", False))
+        axis = [axes] if isinstance(axes, int) else list(axes) or None
+        return importer.block_builder.emit(reduce(importer.env[node.args[0]], axis, keep))
+
+    return convert
+
+
 #: For ``ExportedProgramImporter.from_exported_program(custom_convert_map=...)``.
 CONVERTERS: dict[str, Callable[[Any, Any], Any]] = {
     "_embedding_bag.default": _embedding_bag,
     "_embedding_bag_forward_only.default": _embedding_bag,
+    "amax.default": _extreme(relax.op.max),
+    "amin.default": _extreme(relax.op.min),
     "index.Tensor": _index,
 }

@@ -16,7 +16,8 @@ from db import CpuArch, ErrorKind
 from tuner.arch import simd_of, target_of
 from tuner.errors import InvalidSchedule
 from tuner.measure.types import BuildResult, Failure
-from tuner.templates import template_for
+from tuner.templates import scheduled
+from tuner.templates.fallbacks import first_line
 from tuner.workloads.facts import facts_of
 
 
@@ -34,18 +35,18 @@ def schedule(
     InvalidSchedule
         If it does not apply.
     """
-    sch = Schedule(
-        tvm.IRModule({"main": func.with_attr("global_symbol", "main")}), debug_mask="none"
-    )
+    mod = tvm.IRModule({"main": func.with_attr("global_symbol", "main")})
+
+    def new() -> Schedule:
+        return Schedule(mod, debug_mask="none")
+
     try:
-        if trace is not None:
-            Trace.apply_json_to_schedule(json.loads(trace), sch)
-        else:
-            facts = facts_of(func)
-            template = template_for(facts)
-            template.apply(sch, dict(config or template.default(facts, simd_of(arch))), facts)
+        if trace is None:
+            return scheduled(new, facts_of(func), simd_of(arch), config)
+        sch = new()
+        Trace.apply_json_to_schedule(json.loads(trace), sch)
     except Exception as error:
-        raise InvalidSchedule(last_line(error)) from error
+        raise InvalidSchedule(failure_line(error)) from error
     return sch
 
 
@@ -70,7 +71,7 @@ def build_kernel(
     try:
         code = llvm_ir(mod, arch)
     except Exception as error:
-        failure = Failure(ErrorKind.BUILD_ERROR, last_line(error))
+        failure = Failure(ErrorKind.BUILD_ERROR, failure_line(error))
         return BuildResult(None, trace, time.perf_counter() - start, failure)
     return BuildResult(code, trace, time.perf_counter() - start)
 
@@ -105,8 +106,6 @@ def _plain(value: object) -> object:
     return [_plain(v) for v in value]  # type: ignore[attr-defined]
 
 
-def last_line(error: BaseException) -> str:
+def failure_line(error: BaseException) -> str:
     """The line of an error that says what happened; TVM prints stacks around it."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    told = [line for line in lines if line.startswith(("Error message:", "error:"))]
-    return f"{type(error).__name__}: {(told or lines or [''])[0]}"[:500]
+    return f"{type(error).__name__}: {first_line(error)}"

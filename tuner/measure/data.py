@@ -7,32 +7,42 @@ import tvm
 
 from tuner.workloads.facts import Argument, Facts
 
-#: Rows of a table that are filled; the others stay untouched pages that cost no memory.
+#: Random numbers drawn for one tensor; larger ones repeat them.
 _FILL_LIMIT = 1 << 22
 
 
-def make_arguments(facts: Facts, seed: int = 0) -> list[tvm.runtime.Tensor]:
-    """One tensor per argument of the function, the output last and zeroed."""
+def make_arguments(
+    facts: Facts, seed: int = 0, *, positive: bool = False
+) -> list[tvm.runtime.Tensor]:
+    """One tensor per argument of the function, the output last.
+
+    Parameters
+    ----------
+    positive
+        Draw numbers from [0.5, 1.5) instead of a normal distribution: for functions that have no
+        value elsewhere, such as a logarithm.
+    """
     rng = np.random.default_rng(seed)
-    tensors = [_make(a, rng) for a in facts.arguments]
+    tensors = [_make(a, rng, positive) for a in facts.arguments]
     if "bag_from_offsets" in facts.extents:
         _spread_offsets(facts, tensors)
     return tensors
 
 
-def _make(argument: Argument, rng: np.random.Generator) -> tvm.runtime.Tensor:
+def _make(argument: Argument, rng: np.random.Generator, positive: bool) -> tvm.runtime.Tensor:
     tensor = tvm.runtime.empty(argument.shape, argument.dtype)
     view = np.from_dlpack(tensor)
-    if np.issubdtype(view.dtype, np.floating):
+    if argument.rows or view.dtype.kind in "iu":
+        view[...] = rng.integers(0, argument.rows or 2, view.shape)
+    elif view.dtype.kind == "b":
+        view[...] = rng.integers(0, 2, view.shape).astype(bool)
+    else:
         flat = view.reshape(-1)
-        block = rng.standard_normal(min(flat.size, _FILL_LIMIT)).astype(view.dtype)
+        count = min(flat.size, _FILL_LIMIT)
+        block = rng.random(count) + 0.5 if positive else rng.standard_normal(count)
         for start in range(0, flat.size, _FILL_LIMIT):
             part = flat[start : start + _FILL_LIMIT]
             part[:] = block[: part.size]
-    elif view.dtype == bool:
-        view[...] = rng.integers(0, 2, view.shape).astype(bool)
-    else:
-        view[...] = rng.integers(0, argument.rows or 2, view.shape)
     return tensor
 
 

@@ -10,7 +10,7 @@ import tvm
 
 from db import ErrorKind
 from tuner.arch import host_arch
-from tuner.measure.compile import build_kernel, last_line, load_kernel
+from tuner.measure.compile import build_kernel, failure_line, load_kernel
 from tuner.measure.data import make_arguments
 from tuner.measure.types import Failure, MeasureOptions, RunResult
 from tuner.workloads.facts import facts_of
@@ -39,12 +39,15 @@ def _bench_of(workload: str, tir: str) -> _Bench:
     bench = _benches.pop(workload, None)
     if bench is None:
         facts = facts_of(tvm.ir.load_json(tir))
-        arguments = make_arguments(facts)
         plain = build_kernel(tir, host_arch(), None, None)
         if plain.code is None:
             raise RuntimeError(f"the reference does not compile: {plain.failure}")
-        load_kernel(plain.code)["main"](*arguments)
-        reference = arguments[facts.output].numpy().astype(np.float64)
+        for positive in (False, True):
+            arguments = make_arguments(facts, positive=positive)
+            load_kernel(plain.code)["main"](*arguments)
+            reference = arguments[facts.output].numpy().astype(np.float64)
+            if np.isfinite(reference).all():
+                break
         finite = reference[np.isfinite(reference)]
         scale = float(np.abs(finite).max()) if finite.size else 0.0
         size = sum(a.nbytes for a in facts.arguments)
@@ -101,7 +104,7 @@ def _check(
     try:
         kernel["main"](*bench.arguments)
     except Exception as error:
-        return Failure(ErrorKind.RUN_ERROR, last_line(error)), None
+        return Failure(ErrorKind.RUN_ERROR, failure_line(error)), None
     distance = _distance(output.numpy().astype(np.float64), bench.reference) / bench.scale
     if not distance <= options.tolerance:
         text = f"largest error {distance:.3g} of the largest value, allowed {options.tolerance:g}"

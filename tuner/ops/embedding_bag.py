@@ -57,26 +57,35 @@ _FROM_OFFSETS = """
 @T.prim_func(private=True, s_tir=True)
 def bag_from_offsets({params}):
     T.func_attr({{"tirx.noalias": True, "op_pattern": 8}})
-    count, bags = T.int64(), T.int64()
+    count, cuts, bags = T.int64(), T.int64(), T.int64()
     table = T.match_buffer(var_table, (T.int64({rows}), T.int64({dim})), "{dtype}")
     indices = T.match_buffer(var_indices, (count,), "{itype}")
-    offsets = T.match_buffer(var_offsets, (bags{last},), "{otype}")
+    offsets = T.match_buffer(var_offsets, (cuts,), "{otype}")
     {weights}
     out = T.match_buffer(var_out, (bags, T.int64({dim})), "{dtype}")
     for b in range(bags):
         with T.sblock("bag_from_offsets"):
             vb = T.axis.spatial(bags, b)
-            T.reads(table[0:T.int64({rows}), 0:T.int64({dim})], indices[0:count], offsets[0:bags{last}]{reads})
+            T.reads({reads})
             T.writes(out[vb, 0:T.int64({dim})])
+            total = T.sblock_alloc_buffer((T.int64({group}),), "{dtype}")
             begin: T.let[T.int64] = T.int64(offsets[vb])
             end: T.let[T.int64] = {end}
-            for d in T.serial(T.int64({dim})):
-                out[vb, d] = T.{dtype}(0)
-            for hot in range(end - begin):
-                for d in T.serial(T.int64({dim})):
-                    out[vb, d] = out[vb, d] + {term}
-            {divide}
+            for g in range(T.int64({groups})):
+                for v in T.unroll(T.int64({vectors})):
+                    for d in T.vectorized(T.int64({lanes})):
+                        total[v * {lanes} + d] = T.{dtype}(0)
+                for hot in range(end - begin):
+                    for v in T.unroll(T.int64({vectors})):
+                        for d in T.vectorized(T.int64({lanes})):
+                            total[v * {lanes} + d] = total[v * {lanes} + d] + {term}
+                for v in T.unroll(T.int64({vectors})):
+                    for d in T.vectorized(T.int64({lanes})):
+                        out[vb, {column}] = total[v * {lanes} + d]{scale}
 """
+
+#: Columns that are added up in registers at a time.
+_GROUP = 64
 
 
 def bag_from_offsets(
@@ -93,26 +102,29 @@ def bag_from_offsets(
 ) -> tirx.PrimFunc:
     """Kernel for bags cut at offsets: ``(table, indices[, weights], offsets) -> out[bags, dim]``.
 
-    Bag lengths depend on data, so the reduction is a plain loop inside an opaque block. A mean
-    of an empty bag is zero, as in PyTorch.
+    Bag lengths depend on data, so the reduction is a loop inside an opaque block, which no
+    schedule can change: it is written as it is to run. A mean of an empty bag is zero, as in
+    PyTorch.
     """
+    lanes = next(n for n in (16, 8, 4, 2, 1) if dim % n == 0)
+    group = max(g for g in range(lanes, _GROUP + 1, lanes) if dim % g == 0)
+    column = f"g * {group} + v * {lanes} + d"
     row = "indices[begin + hot]"
-    term = f"table[{row}, d]"
+    term = f"table[{row}, {column}]"
     if weighted:
         term += " * weights[begin + hot]"
     if padding_idx >= 0:
         term = f"T.if_then_else({row} != {padding_idx}, {term}, T.{dtype}(0))"
-    end = (
-        "T.int64(offsets[vb + T.int64(1)])"
-        if include_last_offset
-        else "T.if_then_else(vb + T.int64(1) < bags, T.int64(offsets[T.min(vb + T.int64(1), bags - T.int64(1))]), count)"
-    )
-    divide = (
-        f"for d in T.serial(T.int64({dim})):\n"
-        f'                out[vb, d] = out[vb, d] / T.Cast("{dtype}", T.max(end - begin, T.int64(1)))'
-        if mean
-        else "pass"
-    )
+    following = "offsets[T.min(vb + T.int64(1), bags - T.int64(1))]"
+    end = f"T.if_then_else(vb + T.int64(1) < bags, T.int64({following}), count)"
+    if include_last_offset:
+        end = "T.int64(offsets[vb + T.int64(1)])"
+    reads = [
+        f"table[0:T.int64({rows}), 0:T.int64({dim})]",
+        "indices[0:count]",
+        "offsets[0:cuts]",
+        *(["weights[0:count]"] if weighted else []),
+    ]
     params = ["var_table", "var_indices", *(["var_weights"] if weighted else []), "var_offsets"]
     source = _FROM_OFFSETS.format(
         params=", ".join(f"{p}: T.handle" for p in [*params, "var_out"]),
@@ -121,11 +133,15 @@ def bag_from_offsets(
         dtype=dtype,
         itype=index_dtype,
         otype=offset_dtype,
-        last=" + T.int64(1)" if include_last_offset else "",
         weights=f'weights = T.match_buffer(var_weights, (count,), "{dtype}")' if weighted else "",
-        reads=", weights[0:count]" if weighted else "",
+        reads=", ".join(reads),
         end=end,
+        groups=dim // group,
+        group=group,
+        vectors=group // lanes,
+        lanes=lanes,
         term=term,
-        divide=divide,
+        column=column,
+        scale=f' / T.Cast("{dtype}", T.max(end - begin, T.int64(1)))' if mean else "",
     )
     return from_source(source, extra_vars={"T": script})

@@ -6,7 +6,7 @@ from tvm.s_tir import Schedule
 
 from tuner.arch import Simd
 from tuner.templates.base import Config, ConfigSpace, Knob, Template, divisors
-from tuner.templates.blocks import VECTOR, tile_block
+from tuner.templates.blocks import VECTOR, name_of, tile_block
 from tuner.templates.elementwise import schedule_rest
 from tuner.workloads.facts import Facts
 
@@ -49,7 +49,12 @@ class BatchedMatmulTemplate(Template):
         """Schedule a batched product."""
         anchor = sch.get_sblock("batched_matmul")
         tile, rest = tile_block(sch, anchor, 3)
-        batch, row, column = sch.get_loops(tile)
+        if "batched_matmul_unpad" in facts.extents:
+            rest.insert(0, name_of(sch, tile))
+            whole = sch.get_loops(tile)[0]
+            tile = sch.cache_write(anchor, 0, "global")
+            sch.compute_at(tile, whole, preserve_unit_loops=True)
+        batch, row, column = sch.get_loops(tile)[-3:]
         row_out, row_in = sch.split(row, [None, config["rows"]])
         col_out, panel, lane = sch.split(column, [None, config["panels"], VECTOR])
         sch.reorder(batch, col_out, row_out, row_in, panel, lane)

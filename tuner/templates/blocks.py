@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import tvm
+import tvm_ffi
+from tvm import tirx
 from tvm.s_tir import Schedule
 from tvm.s_tir.schedule import SBlockRV, ScheduleError
 
 #: Floats in one vector of the widest ISA; the packed layouts use the same number.
 VECTOR = 16
+
+#: ``IterVar.CommReduce`` of TVM.
+_REDUCE = 2
+
+#: Calls that cost about as much as an addition; all others are worth a buffer.
+_CHEAP = frozenset(
+    f"tirx.{name}"
+    for name in ("if_then_else", "likely", "bitwise_and", "bitwise_or", "fabs", "reinterpret")
+)
 
 
 def block_names(sch: Schedule) -> list[str]:
@@ -29,8 +41,46 @@ def extents(sch: Schedule, block: SBlockRV) -> list[int]:
     return [int(sch.get(loop).extent) for loop in sch.get_loops(block)]
 
 
+def has_reduction(sch: Schedule, block: SBlockRV) -> bool:
+    """True if a block reduces over some axis."""
+    return any(int(v.iter_type) == _REDUCE for v in sch.get(block).iter_vars)
+
+
+def is_single_store(sch: Schedule, block: SBlockRV) -> bool:
+    """True if a block writes one element by one expression; others are opaque to schedules."""
+    return isinstance(sch.get(block).body, tirx.BufferStore)
+
+
+def is_elementwise(sch: Schedule, block: SBlockRV) -> bool:
+    """True if a block computes one element per iteration and reduces nothing."""
+    return is_single_store(sch, block) and not has_reduction(sch, block)
+
+
+def is_expensive(sch: Schedule, block: SBlockRV) -> bool:
+    """True if an element takes more than additions and moves."""
+    found: list[str] = []
+    tvm_ffi.structural_walk(
+        sch.get(block).body,
+        (tvm.ir.Call, lambda c: found.append(str(getattr(c.op, "name", "?")))),
+    )
+    return any(name not in _CHEAP for name in found)
+
+
+def work(sch: Schedule, block: SBlockRV) -> int:
+    """How often a block runs; 0 if that depends on data."""
+    total = 1
+    for loop in sch.get_loops(block):
+        extent = sch.get(loop).extent
+        if not isinstance(extent, tirx.IntImm):
+            return 0
+        total *= int(extent)
+    return total
+
+
 def tile_block(sch: Schedule, anchor: SBlockRV, rank: int) -> tuple[SBlockRV, list[str]]:
     """Inline what follows `anchor` element by element, and find the block to tile.
+
+    What the epilogue reads besides the anchor's result, such as a scaled bias, is inlined too.
 
     Parameters
     ----------
@@ -41,36 +91,64 @@ def tile_block(sch: Schedule, anchor: SBlockRV, rank: int) -> tuple[SBlockRV, li
 
     Returns
     -------
-    The last element-wise block with the anchor's number of loops, a copy of the anchor's result
-    if there is none; and the names of the blocks behind it, which are scheduled by default.
+    The last element-wise block with the anchor's loops, a copy of the anchor's result if there
+    is none; and the names of the blocks behind it, which are scheduled by default.
     """
-    chain: list[SBlockRV] = []
-    block = anchor
-    while True:
-        consumers = list(sch.get_consumers(block))
-        if len(consumers) != 1 or len(sch.get_producers(consumers[0])) != 1:
+    followers = _followers(sch, anchor)
+    _inline_sides(sch, anchor, followers)
+    epilogue = _epilogue(sch, followers, rank)
+    rest = [name_of(sch, b) for b in followers[len(epilogue) :]]
+    if not epilogue:
+        return sch.cache_write(anchor, 0, "global"), rest
+    for block in epilogue[:-1]:
+        sch.compute_inline(block)
+    return epilogue[-1], rest
+
+
+def _followers(sch: Schedule, anchor: SBlockRV) -> list[SBlockRV]:
+    """Blocks that read the anchor's result, directly or not, in order."""
+    # TVM calls blocks that write parts of one result producers of each other.
+    results = {name_of(sch, b) for b in sch.get_output_blocks(sch.get_sblock("root"))}
+    reached = {name_of(sch, anchor)} - results
+    followers = []
+    for block in children(sch):
+        if any(name_of(sch, p) in reached for p in sch.get_producers(block)):
+            followers.append(block)
+            if name_of(sch, block) not in results:
+                reached.add(name_of(sch, block))
+    return followers
+
+
+def _inline_sides(sch: Schedule, anchor: SBlockRV, followers: list[SBlockRV]) -> None:
+    """Inline element-wise blocks that only the epilogue reads."""
+    behind = {name_of(sch, b) for b in followers}
+    for block in children(sch):
+        name = name_of(sch, block)
+        if name == name_of(sch, anchor) or name in behind or not is_elementwise(sch, block):
+            continue
+        consumers = [name_of(sch, c) for c in sch.get_consumers(block)]
+        if consumers and behind.issuperset(consumers):
+            try_inline(sch, block)
+
+
+def _epilogue(sch: Schedule, followers: list[SBlockRV], rank: int) -> list[SBlockRV]:
+    """The longest run of followers that becomes one expression over the anchor's elements."""
+    shape = extents(sch, followers[0]) if followers else []
+    run = []
+    for block in followers:
+        if not is_elementwise(sch, block) or extents(sch, block) != shape or len(shape) != rank:
             break
-        block = consumers[0]
-        chain.append(block)
-    tile = -1
-    for i, follower in enumerate(chain):
-        if len(sch.get_loops(follower)) != rank or has_reduction(sch, follower):
-            break
-        tile = i
-    if tile < 0:
-        return sch.cache_write(anchor, 0, "global"), [name_of(sch, b) for b in chain]
-    for follower in chain[:tile]:
-        sch.compute_inline(follower)
-    return chain[tile], [name_of(sch, b) for b in chain[tile + 1 :]]
-
-
-def has_reduction(sch: Schedule, block: SBlockRV) -> bool:
-    """True if a block reduces over some axis."""
-    return any(int(v.iter_type) == _REDUCE for v in sch.get(block).iter_vars)
-
-
-#: ``IterVar.CommReduce`` of TVM.
-_REDUCE = 2
+        run.append(block)
+    while run:
+        inside = {name_of(sch, b) for b in run}
+        if all(
+            name_of(sch, consumer) in inside
+            for block in run[:-1]
+            for consumer in sch.get_consumers(block)
+        ):
+            return run
+        run.pop()
+    return []
 
 
 def try_inline(sch: Schedule, block: SBlockRV) -> bool:
@@ -83,9 +161,12 @@ def try_inline(sch: Schedule, block: SBlockRV) -> bool:
 
 
 def vectorize_inner(sch: Schedule, block: SBlockRV, width: int = VECTOR) -> None:
-    """Vectorize the innermost loop of a spatial block, cut to `width` lanes."""
+    """Vectorize the innermost loop of an element-wise block, cut to `width` lanes.
+
+    Loops that no whole vectors fill are left to LLVM, which peels their ends off.
+    """
     loops = sch.get_loops(block)
-    if not loops:
+    if not loops or not is_elementwise(sch, block):
         return
     extent = int(sch.get(loops[-1]).extent)
     if extent == 1:

@@ -4,6 +4,10 @@ One tile keeps ``rows * panels`` accumulators in registers while K runs; each st
 `panels` vectors of weights in order and broadcasts `rows` activations. Bias and activation are
 applied to the finished tile. With ``k_block``, K is cut so that the panels of one cut stay in the
 L1 cache while all rows pass over them.
+
+No tile has a guarded end: guards on lanes turn vectors into scalars, and guards on rows stay
+inside the loop over K. Tiles divide the batch and the panels. Where N leaves the last panel
+partly empty, whole panels go to a buffer, and the epilogue reads the columns that count.
 """
 
 from __future__ import annotations
@@ -12,12 +16,12 @@ from tvm.s_tir import Schedule
 
 from tuner.arch import Simd
 from tuner.templates.base import Config, ConfigSpace, Knob, Template, divisors
-from tuner.templates.blocks import VECTOR, tile_block
+from tuner.templates.blocks import VECTOR, name_of, tile_block
 from tuner.templates.elementwise import schedule_rest
 from tuner.workloads.facts import Facts
 
-_ROWS = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16)
-_PANELS = (1, 2, 3, 4, 5, 6, 8)
+#: Largest tile: more rows than this leave no register for a panel.
+_MAX_ROWS, _MAX_PANELS = 28, 8
 _K_BLOCKS = (0, 64, 128, 256)
 #: Tiles that load more than twice as often as the best one cannot win.
 _LEAST_REUSE = 0.5
@@ -40,8 +44,8 @@ class DenseTemplate(Template):
 
         tiles = [
             (rows, columns)
-            for rows in _tiles(batch, _ROWS)
-            for columns in _tiles(panels, _PANELS)
+            for rows in divisors(batch, _MAX_ROWS)
+            for columns in divisors(panels, _MAX_PANELS)
             if per_panel * columns * (rows + 1) + 1 <= simd.registers
         ]
         densest = max(_reuse(rows, columns) for rows, columns in tiles)
@@ -60,8 +64,8 @@ class DenseTemplate(Template):
 
         return ConfigSpace(
             (
-                Knob("rows", _tiles(batch, _ROWS), "rows of the register tile"),
-                Knob("panels", _tiles(panels, _PANELS), "panels of 16 columns in the tile"),
+                Knob("rows", divisors(batch, _MAX_ROWS), "rows of the register tile"),
+                Knob("panels", divisors(panels, _MAX_PANELS), "panels of 16 columns in the tile"),
                 Knob("unroll", _unrolls(depth), "steps of K unrolled"),
                 Knob("columns_outer", (1, 0) if batch > 1 else (1,), "1: weights stay in cache"),
                 Knob("k_block", _K_BLOCKS if batch > 8 else (0,), "K cut to this; 0: not cut"),
@@ -85,19 +89,23 @@ class DenseTemplate(Template):
         anchor = sch.get_sblock("dense")
         tile, rest = tile_block(sch, anchor, 2)
         rows, panels = config["rows"], config["panels"]
-        row, column = sch.get_loops(tile)
+        columns_outer = config["columns_outer"] or config["k_block"]
+        if "dense_unpad" in facts.extents:
+            rest.insert(0, name_of(sch, tile))
+            row_out, _ = sch.split(sch.get_loops(tile)[0], [None, rows])
+            tile = sch.cache_write(anchor, 0, "global")
+            if not columns_outer:
+                sch.compute_at(tile, row_out, preserve_unit_loops=True)
+        row, column = sch.get_loops(tile)[-2:]
         row_out, row_in = sch.split(row, [None, rows])
         col_out, panel, lane = sch.split(column, [None, panels, VECTOR])
-        blocked = config["k_block"]
-        if blocked:
+        if columns_outer:
             sch.reorder(col_out, row_out, row_in, panel, lane)
-            sch.compute_at(anchor, col_out, preserve_unit_loops=True)
-        elif config["columns_outer"]:
-            sch.reorder(col_out, row_out, row_in, panel, lane)
-            sch.compute_at(anchor, row_out, preserve_unit_loops=True)
+            at = col_out if config["k_block"] else row_out
         else:
             sch.reorder(row_out, col_out, row_in, panel, lane)
-            sch.compute_at(anchor, col_out, preserve_unit_loops=True)
+            at = col_out
+        sch.compute_at(anchor, at, preserve_unit_loops=True)
         sch.unroll(row_in)
         sch.unroll(panel)
         sch.vectorize(lane)
@@ -131,14 +139,6 @@ class DenseTemplate(Template):
 def _reuse(rows: int, panels: int) -> float:
     """Multiplications per load: what a tile asks of the load ports."""
     return rows * panels / (rows + panels)
-
-
-def _tiles(extent: int, known: tuple[int, ...]) -> tuple[int, ...]:
-    """Sizes that divide `extent`; if it has too few of them, others too, with a guarded end."""
-    exact = tuple(t for t in known if extent % t == 0)
-    if extent in known or max(exact) >= 4:
-        return exact
-    return tuple(t for t in known if t <= extent)
 
 
 def _unrolls(depth: int) -> tuple[int, ...]:

@@ -1,21 +1,30 @@
 """Names for functions that do not depend on how anything inside them is called.
 
 TVM's structural hash differs between its builds, and printed text between models. Here every
-variable is renamed by its place in the function; what is then printed is hashed.
+variable is renamed by its place in the function, and so are blocks that TVM names after one; what
+is then printed is hashed.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from typing import TypeVar
+import re
+from collections import Counter
+from typing import Any, TypeVar
 
 import tvm
 
 Node = TypeVar("Node", tvm.tirx.PrimFunc, tvm.IRModule)
 
-#: The only attribute that changes what a kernel computes or may assume.
-_KEPT_ATTRS = ("tirx.noalias",)
+#: The attributes that change what a kernel computes or may assume.
+_KEPT_ATTRS = ("s_tir", "tirx.noalias")
+
+#: Blocks of TVM's reductions are named after the tensor that is reduced, which is a variable of
+#: the model: ``lv12_red``. Our own operators and those of TVM's ``T_`` kind are not.
+_NAMED_AFTER_DATA = re.compile(
+    r"(?!T_|bag_|dense_)\w+?(_red_temp|_red|_var_sum|_sum|_mean)(_rf)?_?\d*"
+)
 
 
 def normalise(func: tvm.tirx.PrimFunc) -> tvm.tirx.PrimFunc:
@@ -30,13 +39,30 @@ def rename_variables(node: Node) -> Node:
     """Give every variable the name ``v0``, ``v1``, … in the order of its serialised form."""
     graph = json.loads(tvm.ir.save_json(node))
     nodes = graph["nodes"]
-    count = 0
+    variables = 0
+    blocks: Counter[str] = Counter()
+
+    def rename(entry: dict[str, Any], field: str, name: str) -> None:
+        entry["data"][field] = len(nodes)
+        nodes.append({"type": "ffi.String", "data": name})
+
     for entry in list(nodes):
         if entry["type"] == "ir.Var":
-            entry["data"]["name"] = len(nodes)
-            nodes.append({"type": "ffi.String", "data": f"v{count}"})
-            count += 1
+            rename(entry, "name", f"v{variables}")
+            variables += 1
+        elif entry["type"] == "s_tir.SBlock":
+            name = _text(nodes, entry["data"]["name_hint"])
+            after_data = _NAMED_AFTER_DATA.fullmatch(name)
+            if after_data:
+                kind = after_data[1].removeprefix("_")
+                rename(entry, "name_hint", kind + (f"_{blocks[kind]}" if blocks[kind] else ""))
+                blocks[kind] += 1
     return tvm.ir.load_json(json.dumps(graph))
+
+
+def _text(nodes: list[dict[str, Any]], value: Any) -> str:
+    """A string, which is stored inline or as a node of its own."""
+    return str(nodes[value]["data"] if isinstance(value, int) else value)
 
 
 def function_digest(func: tvm.tirx.PrimFunc) -> str:

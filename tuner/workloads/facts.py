@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from dataclasses import dataclass
 from math import prod
 
@@ -14,15 +16,24 @@ _REDUCE = 2
 #: Extent put in for a dimension that stays open, such as the length of a list of indices.
 OPEN_EXTENT = 1024
 
-#: Name of the operator kind by the block that defines it; first match wins.
+#: Kind of operator by the block that defines it; first match wins.
 _KINDS = (
-    ("dense_narrow", "dense_narrow"),
-    ("dense", "dense"),
-    ("batched_matmul", "batched_matmul"),
-    ("bag_from_offsets", "embedding_bag"),
-    ("bag", "embedding_bag"),
-    ("bag_0", "embedding_bag"),
+    (r"dense_narrow", "dense_narrow"),
+    (r"dense", "dense"),
+    (r"batched_matmul", "batched_matmul"),
+    (r"bag(_from_offsets|_\d+)?", "embedding_bag"),
+    (r"gather\d*|row_\d+", "gather"),
+    (r"T_softmax_norm", "softmax"),
+    (r"T_layer_norm", "layer_norm"),
 )
+
+#: Blocks that move data and compute nothing.
+_MOVES = re.compile(
+    r"(copy_|row_|gather|pack|pick|.*_unpad$|T_(reshape|transpose|strided_slice|squeeze|expand_dims"
+    r"|concat|split|broadcast_to))"
+)
+#: Blocks that read one row of a table for each element of their index.
+_READS_ROWS = re.compile(r"bag|bag_\d+|row_\d+|gather\d*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +44,8 @@ class Argument:
     dtype: str
     #: Values have to be in ``[0, rows)`` because they index an axis of that extent; 0 if free.
     rows: int = 0
+    #: True if rows of it are picked by another argument.
+    table: bool = False
 
     @property
     def nbytes(self) -> int:
@@ -59,48 +72,58 @@ class Facts:
     @property
     def name(self) -> str:
         """One line for people, e.g. ``dense 16x512x256 add relu float32``."""
-        blocks = [b for b in self.extents if not b.endswith("_unpad")]
-        anchor = self.extents.get(self.op_kind)
-        if self.op_kind == "embedding_bag":
-            bags = [b for b in blocks if b.startswith("bag")]
-            size = "x".join(map(str, self.extents[bags[0]]))
-            return f"embedding_bag {len(bags)}x({size}) {self.arguments[self.output].dtype}"
-        if anchor is None:
-            return f"{'+'.join(blocks)} {self._size()}"
-        size = "x".join(map(str, anchor))
-        rest = [b.removeprefix("T_") for b in blocks[blocks.index(self.op_kind) + 1 :]
-                if b != "dense_narrow_sum"]  # fmt: skip
-        return " ".join([self.op_kind, size, *rest, self.arguments[self.output].dtype])
-
-    def _size(self) -> str:
         output = self.arguments[self.output]
-        return f"{'x'.join(map(str, output.shape))} {output.dtype}"
+        anchor = self.extents.get(self.op_kind)
+        if anchor is None:
+            size = "x".join(map(str, output.shape))
+            return f"{self._summary(list(self.extents))} {size} {output.dtype}"
+        if self.op_kind == "dense_narrow":
+            anchor = (*anchor[:2], self.arguments[0].shape[-1])
+        elif f"{self.op_kind}_unpad" in self.extents:
+            anchor = (*self.extents[f"{self.op_kind}_unpad"], anchor[-1])
+        behind = list(self.extents)[list(self.extents).index(self.op_kind) + 1 :]
+        rest = [b for b in behind if not b.endswith("_unpad") and b != "dense_narrow_sum"]
+        words = [self.op_kind, "x".join(map(str, anchor)), self._summary(rest), output.dtype]
+        return " ".join(w for w in words if w)
+
+    @staticmethod
+    def _summary(blocks: list[str]) -> str:
+        """Blocks by kind, e.g. ``copy*2+bag*26``."""
+        kinds = Counter(re.sub(r"_?\d+$", "", b.removeprefix("T_")) for b in blocks)
+        return "+".join(kind if n == 1 else f"{kind}*{n}" for kind, n in kinds.items())
 
 
 def facts_of(func: tirx.PrimFunc) -> Facts:
     """Read the facts of an unscheduled function."""
     blocks = _blocks(func)
-    extents = {str(b.name_hint): tuple(_extent(v.dom.extent) for v in b.iter_vars) for b in blocks}
+    extents = {
+        str(b.name_hint): tuple(_extent(v.dom.extent) for v in b.iter_vars) for b in blocks
+    }  # fmt: skip
     params = [p for p in func.params if hasattr(p.ty, "shape")]
-    limits = _index_limits(func)
+    limits, tables = _lookups(func)
     arguments = tuple(
-        Argument(tuple(_extent(d) for d in p.ty.shape), str(p.ty.dtype), limits.get(i, 0))
+        Argument(
+            tuple(_extent(d) for d in p.ty.shape), str(p.ty.dtype), limits.get(i, 0), i in tables
+        )
         for i, p in enumerate(params)
     )
-    kind = next((kind for block, kind in _KINDS if block in extents or
-                 (block == "bag_0" and any(_numbered(e) for e in extents))), "other")  # fmt: skip
     return Facts(
-        op_kind=kind,
+        op_kind=_kind(blocks, extents),
         extents=extents,
         arguments=arguments,
-        flops=_flops(blocks, extents),
-        bytes=_bytes(blocks, extents, arguments, limits),
+        flops=_flops(blocks, extents, arguments),
+        bytes=_bytes(extents, arguments),
         output=len(arguments) - 1,
     )
 
 
-def _numbered(name: str) -> bool:
-    return name.startswith("bag_") and name[4:].isdigit()
+def _kind(blocks: list[tvm.s_tir.SBlock], extents: dict[str, tuple[int, ...]]) -> str:
+    for pattern, kind in _KINDS:
+        if any(re.fullmatch(pattern, name) for name in extents):
+            return kind
+    if all(name.startswith("copy_") for name in extents):
+        return "concat"
+    return "reduction" if any(map(_reduces, blocks)) else "elementwise"
 
 
 def _extent(extent: object) -> int:
@@ -118,42 +141,56 @@ def _blocks(func: tirx.PrimFunc) -> list[tvm.s_tir.SBlock]:
     return found
 
 
-def _flops(blocks: list[tvm.s_tir.SBlock], extents: dict[str, tuple[int, ...]]) -> float:
+def _reduces(block: tvm.s_tir.SBlock) -> bool:
+    return any(int(v.iter_type) == _REDUCE for v in block.iter_vars)
+
+
+def _flops(
+    blocks: list[tvm.s_tir.SBlock],
+    extents: dict[str, tuple[int, ...]],
+    arguments: tuple[Argument, ...],
+) -> float:
     total = 0.0
     for block in blocks:
         name = str(block.name_hint)
         axes = extents[name]
-        reduces = any(int(v.iter_type) == _REDUCE for v in block.iter_vars)
-        if name.startswith(("copy_", "gather", "pack", "pick")) or name.endswith("_unpad"):
+        if _MOVES.match(name) or name == "dense_narrow_sum":
             continue
-        if f"{name}_unpad" in extents:
-            useful = extents[f"{name}_unpad"]
-            total += 2.0 * prod(useful) * axes[-1]
+        if name == "dense_narrow":
+            total += 2.0 * prod(axes[:2]) * arguments[0].shape[-1]
+        elif name == "bag_from_offsets":
+            total += 1.0 * arguments[1].shape[0] * arguments[0].shape[1]
+        elif f"{name}_unpad" in extents:
+            total += 2.0 * prod(extents[f"{name}_unpad"]) * axes[-1]
         else:
-            total += (2.0 if reduces else 1.0) * prod(axes)
+            total += (2.0 if _multiplies(name) else 1.0) * prod(axes)
     return total
 
 
-def _bytes(
-    blocks: list[tvm.s_tir.SBlock],
-    extents: dict[str, tuple[int, ...]],
-    arguments: tuple[Argument, ...],
-    limits: dict[int, int],
-) -> float:
-    indexed = {rows for rows in limits.values() if rows}
-    dense = [a for a in arguments if not (a.shape and a.shape[0] in indexed and len(a.shape) > 1)]
-    rows_read = sum(
-        4.0 * prod(extents[str(b.name_hint)])
-        for b in blocks
-        if str(b.name_hint).startswith(("bag", "gather"))
-    )
-    return float(sum(a.nbytes for a in dense)) + rows_read
+def _multiplies(name: str) -> bool:
+    """True for sums of products."""
+    return name in ("dense", "batched_matmul") or "matmul" in name
 
 
-def _index_limits(func: tirx.PrimFunc) -> dict[int, int]:
-    """Position of each integer parameter that is used as an index -> smallest extent it indexes."""
+def _bytes(extents: dict[str, tuple[int, ...]], arguments: tuple[Argument, ...]) -> float:
+    dense = sum(a.nbytes for a in arguments if not a.table)
+    itemsize = max((np.dtype(a.dtype).itemsize for a in arguments if a.table), default=0)
+    elements = sum(prod(axes) for name, axes in extents.items() if _READS_ROWS.fullmatch(name))
+    if "bag_from_offsets" in extents:
+        elements += arguments[1].shape[0] * arguments[0].shape[1]
+    return float(dense + elements * itemsize)
+
+
+def _lookups(func: tirx.PrimFunc) -> tuple[dict[int, int], set[int]]:
+    """Which parameters hold row numbers, and which are the tables they pick from.
+
+    Returns
+    -------
+    Smallest extent that each of the first indexes, and the second, all by position.
+    """
     positions = {p: i for i, p in enumerate(func.params)}
     limits: dict[int, int] = {}
+    tables: set[int] = set()
 
     def note(buffer: tvm.ir.Var, indices: list[tvm.ir.Expr]) -> None:
         for index, extent in zip(indices, buffer.ty.shape, strict=False):
@@ -164,6 +201,8 @@ def _index_limits(func: tirx.PrimFunc) -> dict[int, int]:
                 if part.source in positions:
                     at = positions[part.source]
                     limits[at] = min(limits.get(at, extent), extent)
+                    if buffer in positions:
+                        tables.add(positions[buffer])
 
             tvm_ffi.structural_walk(index, (tvm.ir.TensorLoad, inner))
 
@@ -174,4 +213,4 @@ def _index_limits(func: tirx.PrimFunc) -> dict[int, int]:
             (tirx.BufferStore, lambda store: note(store.buffer, store.indices)),
         ],
     )
-    return limits
+    return limits, tables

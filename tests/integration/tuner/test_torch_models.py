@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from tests.helpers import CompiledBucket, check_torch
+from tests.helpers import Apply, check_torch
 
 BATCHES = (1, 3, 16, 17)
 
@@ -25,54 +24,41 @@ def indices(rows: int, *shape: int) -> Callable[[int], tuple[Tensor, ...]]:
     return lambda batch: (torch.randint(rows, (batch, *shape)),)
 
 
-class Apply(nn.Module):
-    """A module made of a function and the modules it uses."""
-
-    def __init__(self, function: Callable[..., Tensor], **modules: nn.Module) -> None:
-        super().__init__()
-        self.function = function
-        for name, module in modules.items():
-            self.add_module(name, module)
-
-    def forward(self, *inputs: Tensor) -> Tensor:
-        return self.function(self, *inputs)
+#: Inputs and outputs of linear layers: multiples of a register, primes, one.
+LINEAR = [(13, 48), (48, 13), (13, 13), (415, 32), (64, 1), (13, 1), (31, 4), (127, 131)]
+LINEAR += [(1, 16), (1, 1), (128, 5)]
 
 
-def kinds(buckets: list[CompiledBucket]) -> set[str]:
-    return {kind for bucket in buckets for kind in bucket.kinds}
-
-
-@pytest.mark.parametrize(
-    ("k", "n", "batches"),
-    [
-        (13, 512, BATCHES),
-        (512, 13, BATCHES),
-        (13, 13, BATCHES),
-        (415, 64, (1, 17)),
-        (64, 1, BATCHES),
-        (13, 1, (1, 17)),
-        (127, 131, (1, 17)),
-        (1, 16, (3,)),
-        (1, 1, (3,)),
-        (128, 5, (3, 16)),
-        (31, 4, (1, 17)),
-    ],
-)
 @pytest.mark.parametrize("bias", [True, False], ids=["bias", "plain"])
-def test_linear(k: int, n: int, batches: tuple[int, ...], bias: bool) -> None:
-    module = nn.Sequential(nn.Linear(k, n, bias=bias), nn.ReLU())
-    buckets = check_torch(module, floats(k), batches)
-    assert kinds(buckets) == {"dense" if n >= 5 else "dense_narrow"}
+def test_linear(bias: bool) -> None:
+    layers = {f"l{i}": nn.Linear(k, n, bias=bias) for i, (k, n) in enumerate(LINEAR)}
+
+    def forward(m: Any, *inputs: Tensor) -> tuple[Tensor, ...]:
+        return tuple(torch.relu(m.get_submodule(f"l{i}")(x)) for i, x in enumerate(inputs))
+
+    def make(batch: int) -> tuple[Tensor, ...]:
+        return tuple(torch.randn(batch, k) for k, _ in LINEAR)
+
+    for bucket in check_torch(Apply(forward, **layers), make, BATCHES):
+        assert sorted(bucket.kinds) == ["dense"] * 7 + ["dense_narrow"] * 4
 
 
-@pytest.mark.parametrize(
-    "activation",
-    [nn.Sigmoid(), nn.Tanh(), nn.GELU(), nn.SiLU(), nn.LeakyReLU(), nn.Softplus(), nn.ELU()],
-    ids=lambda a: type(a).__name__,
-)
-def test_activations_are_fused(activation: nn.Module) -> None:
-    (bucket,) = check_torch(nn.Sequential(nn.Linear(24, 40), activation), floats(24))
-    assert bucket.kinds == ["dense"]
+ACTIVATIONS: dict[str, nn.Module] = {
+    "elu": nn.ELU(),
+    "gelu": nn.GELU(),
+    "leaky_relu": nn.LeakyReLU(),
+    "sigmoid": nn.Sigmoid(),
+    "silu": nn.SiLU(),
+    "softplus": nn.Softplus(),
+    "tanh": nn.Tanh(),
+}
+
+
+def test_activations_are_fused() -> None:
+    layers = {name: nn.Sequential(nn.Linear(24, 40), f) for name, f in ACTIVATIONS.items()}
+    module = Apply(lambda m, x: tuple(m.get_submodule(name)(x) for name in layers), **layers)
+    (bucket,) = check_torch(module, floats(24))
+    assert bucket.kinds == ["dense"] * len(layers)
 
 
 def test_linear_over_three_axes_is_one_kernel() -> None:
@@ -104,24 +90,24 @@ def test_batch_norm_statistics_are_weights(features: int) -> None:
     assert {"1.running_mean", "1.running_var"} <= bucket.prepared.model.params.keys()
 
 
-@pytest.mark.parametrize("mode", ["sum", "mean"])
 @pytest.mark.parametrize("hots", [1, 3, 20])
-@pytest.mark.parametrize("dim", [16, 13])
-def test_bags_of_fixed_length(mode: str, hots: int, dim: int) -> None:
-    module = nn.EmbeddingBag(50, dim, mode=mode)
-    buckets = check_torch(module, indices(50, hots), (1, 3, 17))
-    assert kinds(buckets) == {"embedding_bag"}
+def test_bags_of_fixed_length(hots: int) -> None:
+    tables = {
+        f"{mode}_{dim}": nn.EmbeddingBag(50, dim, mode=mode)
+        for mode in ("sum", "mean")
+        for dim in (16, 13)
+    }
+    tables["padding"] = nn.EmbeddingBag(50, 16, mode="sum", padding_idx=2)
 
+    def forward(m: Any, i: Tensor, w: Tensor) -> tuple[Tensor, ...]:
+        bags = [m.get_submodule(name)(i) for name in tables]
+        return (*bags, m.sum_16(i, per_sample_weights=w))
 
-def test_bags_of_fixed_length_weighted() -> None:
-    module = nn.EmbeddingBag(50, 16, mode="sum")
-    bag = Apply(lambda m, i, w: m.bag(i, per_sample_weights=w), bag=module)
-    make = lambda b: (torch.randint(50, (b, 3)), torch.randn(b, 3))  # noqa: E731
-    check_torch(bag, make, (1, 3, 17))
+    def make(batch: int) -> tuple[Tensor, ...]:
+        return torch.randint(50, (batch, hots)), torch.randn(batch, hots)
 
-
-def test_bags_of_fixed_length_with_padding() -> None:
-    check_torch(nn.EmbeddingBag(5, 16, mode="sum", padding_idx=2), indices(5, 4), (1, 3, 17))
+    for bucket in check_torch(Apply(forward, **tables), make, (1, 3, 17)):
+        assert set(bucket.kinds) == {"embedding_bag"}
 
 
 OFFSETS: list[dict[str, Any]] = [
@@ -133,37 +119,29 @@ OFFSETS: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize("dim", [16, 13, 64])
 @pytest.mark.parametrize("options", OFFSETS, ids=lambda o: "-".join(map(str, o.values())))
-def test_bags_cut_at_offsets(options: dict[str, Any], dim: int) -> None:
+def test_bags_cut_at_offsets(options: dict[str, Any]) -> None:
     last = int(options.get("include_last_offset", False))
-    bag = nn.EmbeddingBag(7, dim, **options)
-    head = nn.Linear(dim, 8)
-    module = Apply(lambda m, x, i, o: m.head(m.bag(i, o)) + x, bag=bag, head=head)
+    tables = {f"dim_{dim}": nn.EmbeddingBag(7, dim, **options) for dim in (16, 13, 160)}
+
+    def forward(m: Any, x: Tensor, i: Tensor, o: Tensor) -> tuple[Tensor, ...]:
+        return (x + 1, *(m.get_submodule(name)(i, o) for name in tables))
 
     def make(batch: int) -> tuple[Tensor, ...]:
         # Some bags are empty.
         lengths = torch.arange(batch + last) % 4
         offsets = torch.cumsum(lengths, 0) - lengths
-        return torch.randn(batch, 8), torch.randint(7, (3 * batch + 7,)), offsets
-
-    if last:
-        original = make
-
-        def make(batch: int) -> tuple[Tensor, ...]:
-            x, index, offsets = original(batch)
-            return x, index[: int(offsets[-1])], offsets
+        count = int(offsets[-1]) if last else 3 * batch + 7
+        return torch.randn(batch, 8), torch.randint(7, (count,)), offsets
 
     batch, count = torch.export.Dim("batch", min=1), torch.export.Dim("count", min=1)
     shapes = ({0: batch}, {0: count}, {0: batch + 1 if last else batch})
-    check_torch(module, make, (1, 3, 17), dynamic_shapes=shapes)
+    check_torch(Apply(forward, **tables), make, (3, 17), dynamic_shapes=shapes)
 
 
 def test_bags_cut_at_offsets_weighted() -> None:
     bag = nn.EmbeddingBag(7, 16, mode="sum")
-    module = Apply(
-        lambda m, x, i, o, w: m.bag(i, o, per_sample_weights=w) + x, bag=bag
-    )
+    module = Apply(lambda m, x, i, o, w: m.bag(i, o, per_sample_weights=w) + x, bag=bag)
 
     def make(batch: int) -> tuple[Tensor, ...]:
         count = 2 * batch + 3
@@ -175,9 +153,13 @@ def test_bags_cut_at_offsets_weighted() -> None:
     check_torch(module, make, (1, 3, 17), dynamic_shapes=shapes)
 
 
-@pytest.mark.parametrize("shape", [(), (1,), (5,), (2, 3)])
-def test_embedding(shape: tuple[int, ...]) -> None:
-    check_torch(nn.Embedding(50, 16), indices(50, *shape), (1, 3, 17))
+def test_embedding() -> None:
+    def make(batch: int) -> tuple[Tensor, ...]:
+        return tuple(torch.randint(50, (batch, *shape)) for shape in ((), (1,), (5,), (2, 3)))
+
+    module = Apply(lambda m, *i: tuple(m.table(x) for x in i), table=nn.Embedding(50, 16))
+    for bucket in check_torch(module, make, (1, 3, 17)):
+        assert set(bucket.kinds) == {"gather"}
 
 
 @pytest.mark.parametrize("reduce", [torch.sum, torch.mean])
@@ -206,9 +188,7 @@ def test_embeddings_feed_one_concatenation() -> None:
 
 def test_indices_carried_as_floats() -> None:
     table = nn.Embedding(20, 8)
-    module = Apply(
-        lambda m, x: torch.cat([m.table(x[:, 0].long()), x[:, 1:]], dim=1), table=table
-    )
+    module = Apply(lambda m, x: torch.cat([m.table(x[:, 0].long()), x[:, 1:]], dim=1), table=table)
     make = lambda b: (torch.cat([torch.randint(20, (b, 1)).float(), torch.randn(b, 3)], 1),)  # noqa: E731
     (bucket,) = check_torch(module, make)
     assert len(bucket.uses) == 1
@@ -225,22 +205,33 @@ def test_negative_positions_count_from_the_end() -> None:
     check_torch(Apply(lambda m, x: x[:, at] * 2), floats(5), (3,))
 
 
-@pytest.mark.parametrize(("m", "k", "n"), [(27, 64, 27), (5, 7, 3), (1, 16, 16), (16, 1, 33)])
-@pytest.mark.parametrize("transposed", [True, False])
-def test_products_of_activations(m: int, k: int, n: int, transposed: bool) -> None:
-    def forward(_: Any, x: Tensor, y: Tensor) -> Tensor:
-        return torch.bmm(x, y.transpose(1, 2) if transposed else y)
+PRODUCTS = [(27, 64, 27), (5, 7, 3), (1, 16, 16), (16, 1, 33)]
 
-    make = lambda b: (torch.randn(b, m, k), torch.randn(b, *((n, k) if transposed else (k, n))))  # noqa: E731
-    buckets = check_torch(Apply(forward), make, (1, 3))
-    assert kinds(buckets) == {"batched_matmul"}
+
+@pytest.mark.parametrize("transposed", [True, False])
+def test_products_of_activations(transposed: bool) -> None:
+    def forward(_: Any, *inputs: Tensor) -> tuple[Tensor, ...]:
+        left, right = inputs[: len(PRODUCTS)], inputs[len(PRODUCTS) :]
+        return tuple(
+            torch.bmm(x, y.transpose(1, 2) if transposed else y)
+            for x, y in zip(left, right, strict=True)
+        )
+
+    def make(batch: int) -> tuple[Tensor, ...]:
+        right = [(n, k) if transposed else (k, n) for _, k, n in PRODUCTS]
+        shapes = [*((m, k) for m, k, _ in PRODUCTS), *right]
+        return tuple(torch.randn(batch, *shape) for shape in shapes)
+
+    for bucket in check_torch(Apply(forward), make, (1, 3)):
+        assert set(bucket.kinds) == {"batched_matmul"}
 
 
 def test_attention() -> None:
     def forward(m: Any, x: Tensor) -> Tensor:
         q, k, v = (f(x).reshape(-1, 6, 2, 8).transpose(1, 2) for f in (m.q, m.k, m.v))
         weights = torch.softmax(q @ k.transpose(2, 3) / 8**0.5, dim=-1)
-        return (weights @ v).transpose(1, 2).reshape(-1, 6 * 16)
+        scores: Tensor = (weights @ v).transpose(1, 2).reshape(-1, 6 * 16)
+        return scores
 
     layers = {name: nn.Linear(24, 16) for name in "qkv"}
     check_torch(Apply(forward, **layers), floats(6, 24), (1, 3, 16))
@@ -250,7 +241,7 @@ FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "softmax": lambda x: torch.softmax(x, dim=-1),
     "softmax_axis_1": lambda x: torch.softmax(x, dim=1),
     "log_softmax": lambda x: torch.log_softmax(x, dim=-1),
-    "layer_norm": lambda x: F.layer_norm(x, x.shape[-1:]),
+    "layer_norm": lambda x: nn.functional.layer_norm(x, x.shape[-1:]),
     "sum_last": lambda x: x.sum(-1),
     "sum_axis_1": lambda x: x.sum(1),
     "sum_all": lambda x: x.flatten(1).sum(1, keepdim=True),
@@ -277,7 +268,6 @@ FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 @pytest.mark.parametrize("width", [16, 13, 256])
-@pytest.mark.parametrize("name", FUNCTIONS)
-def test_functions(name: str, width: int) -> None:
-    module = Apply(lambda _, x: FUNCTIONS[name](x))
-    check_torch(module, floats(6, width), (3,))
+def test_functions(width: int) -> None:
+    module = Apply(lambda _, x: tuple(function(x) for function in FUNCTIONS.values()))
+    check_torch(module, floats(6, width), (3,), labels=list(FUNCTIONS))
