@@ -82,7 +82,7 @@ def _say_next(options: DemoOptions, files: ModelFiles, story: Story) -> None:
         (f"{command} lookup {name} --batch {batch}", "the kernels found, one by one"),
         (f"{command} status", "what was tuned"),
         (f"{command} tune {name} --seconds 600", "tune on, ten minutes a job"),
-        ("tunefleet demo --model FILE", "the same with a model of yours (.pt2, .onnx)"),
+        ("tunefleet demo --model FILE", "the same with your own model"),
     ]
     width = max(len(line) for line, _ in lines)
     story.console.print()

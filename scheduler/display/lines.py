@@ -15,6 +15,9 @@ def line_of(snapshot: Snapshot) -> str:
     ]
     if snapshot.failed:
         parts.append(f"{snapshot.failed} failed")
+    lost = sum(job.state is JobState.LOST for job in snapshot.jobs)
+    if lost:
+        parts.append(f"{lost} lost")
     running = [job for job in snapshot.jobs if job.state is JobState.RUNNING]
     for job in running[:2]:
         faster = f" at {gain(job.gain)}" if job.gain else ""

@@ -109,6 +109,13 @@ def test_a_line_where_there_is_no_terminal() -> None:
     )
 
 
+def test_a_line_tells_of_jobs_whose_worker_is_gone() -> None:
+    jobs = (JobSnapshot(1, "dlrm", "znver4", 1, JobState.LOST), *JOBS[1:2])
+    assert "0 of 2 jobs done, 1 lost, skylake" in line_of(
+        Snapshot(3, "dlrm", "auto", CampaignState.RUNNING, jobs)
+    )
+
+
 def test_a_line_names_two_running_jobs_at_most() -> None:
     jobs = tuple(JobSnapshot(i, "dlrm", "znver4", i, JobState.RUNNING) for i in (1, 2, 3, 4))
     line = line_of(Snapshot(3, "dlrm", "auto", CampaignState.RUNNING, jobs))
