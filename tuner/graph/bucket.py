@@ -7,7 +7,8 @@ the same in each.
 from __future__ import annotations
 
 import tvm
-from tvm import relax
+from tvm import relax, tirx
+from tvm_ffi import structural_map
 
 from tuner.errors import ModelError
 from tuner.graph.prepare import PreparedModel
@@ -40,6 +41,7 @@ def bucket_module(prepared: PreparedModel, batch: int) -> tvm.IRModule:
             relax.transform.FuseOps(),
             relax.transform.FuseTIR(),
             relax.transform.DeadCodeElimination(["main"]),
+            _serialise,
         ]
     )(mod)
 
@@ -49,3 +51,18 @@ def _dispatch_sorts(mod: tvm.IRModule, _: tvm.transform.PassContext) -> tvm.IRMo
     """Give sorts and scans their kernels: `LegalizeOps` leaves them to a pass for one target."""
     with tvm.target.Target("llvm"):
         return relax.backend.DispatchSortScan()(mod)
+
+
+@tvm.transform.module_pass(opt_level=0, name="Serialise")  # type: ignore[untyped-decorator]
+def _serialise(mod: tvm.IRModule, _: tvm.transform.PassContext) -> tvm.IRModule:
+    """Make TVM's parallel loops serial: each inference runs on one thread."""
+    for var, func in mod.functions_items():
+        if isinstance(func, tirx.PrimFunc):
+            mod[var] = func.with_body(structural_map(func.body, (tirx.For, _serial)))
+    return mod
+
+
+def _serial(loop: tirx.For) -> tirx.For:
+    if int(loop.kind) != tirx.ForKind.PARALLEL:
+        return loop
+    return tirx.For(loop.loop_var, loop.min, loop.extent, tirx.ForKind.SERIAL, loop.body)

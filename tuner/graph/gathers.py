@@ -6,10 +6,21 @@ wherever indices have to be checked.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import numpy as np
 import tvm
 from tvm import relax
 
-from tuner.graph.rewrite import Lookup, call_kernel, calls, constant_array, fixed, rewrite_calls
+from tuner.graph.rewrite import (
+    Lookup,
+    call_kernel,
+    calls,
+    constant_array,
+    fixed,
+    op_name,
+    rewrite_calls,
+)
 from tuner.ops import gather
 
 
@@ -26,15 +37,22 @@ def _rewrite(
     if not calls(call, "take"):
         return None
     data, index = call.args
-    index = _unguarded(builder, index, lookup)
     axis = call.attrs.axis
     if axis is None:
         data = builder.emit(relax.op.flatten(data))
         axis = 0
     axis = int(axis) % len(data.ty.shape)
-    constant = constant_array(index)
-    if constant is not None and constant.ndim == 0:
-        return _select(builder, data, axis, int(constant))
+    index = _unguarded(builder, index, lookup)
+    constant = _evaluated(index, lookup)
+    if constant is not None:
+        extent = fixed(data.ty.shape[axis])
+        if extent is not None:
+            constant = np.where(constant < 0, constant + extent, constant)
+        index = relax.const(constant.astype("int64"))
+        if constant.ndim == 0 and 0 <= constant < (extent or 1):
+            at = int(constant)
+            row = builder.emit(relax.op.strided_slice(data, [axis], [at], [at + 1]))
+            return relax.op.squeeze(row, [axis])
     if axis == 0:
         return gather_rows(builder, data, index)
     rank, picked = len(data.ty.shape), len(index.ty.shape)
@@ -46,14 +64,6 @@ def _rewrite(
     before = list(range(picked, picked + axis))
     order = [*before, *range(picked), *range(picked + axis, picked + rank - 1)]
     return relax.op.permute_dims(rows, order)
-
-
-def _select(builder: relax.BlockBuilder, data: relax.Expr, axis: int, index: int) -> relax.Expr:
-    extent = fixed(data.ty.shape[axis])
-    if index < 0 and extent is not None:
-        index += extent
-    row = builder.emit(relax.op.strided_slice(data, [axis], [index], [index + 1]))
-    return relax.op.squeeze(row, [axis])
 
 
 #: TVM's pattern of an operator that fuses with its neighbours (`kInjective`).
@@ -77,7 +87,7 @@ def _unguarded(builder: relax.BlockBuilder, index: relax.Expr, lookup: Lookup) -
         test, value = lookup(bound.args[0]), bound.args[2]
         wraps = calls(test, "less") and test.args[0].same_as(value)
         finite = calls(test, "logical_not") and calls(lookup(test.args[0]), "isfinite")
-        if (wraps or finite) and not _is_constant(value, lookup):
+        if wraps or finite:
             return _unguarded(builder, value, lookup)
     if calls(bound, "reshape"):
         source = _unguarded(builder, bound.args[0], lookup)
@@ -92,9 +102,25 @@ def _unguarded(builder: relax.BlockBuilder, index: relax.Expr, lookup: Lookup) -
     return index
 
 
-def _is_constant(expr: relax.Expr, lookup: Lookup) -> bool:
-    """True for a constant, cast or computed from others as it may be."""
+#: What indices are computed from each other by.
+_ARITHMETIC: dict[str, Callable[..., np.ndarray]] = {
+    "add": np.add,
+    "less": np.less,
+    "multiply": np.multiply,
+    "subtract": np.subtract,
+    "where": np.where,
+}
+
+
+def _evaluated(expr: relax.Expr, lookup: Lookup) -> np.ndarray | None:
+    """The value of an index that is computed from constants alone, or None."""
     bound = lookup(expr)
-    if isinstance(bound, relax.Call):
-        return all(_is_constant(a, lookup) for a in bound.args)
-    return constant_array(expr if bound is None else bound) is not None
+    if not isinstance(bound, relax.Call):
+        return constant_array(expr if bound is None else bound)
+    operation = _ARITHMETIC.get(op_name(bound).removeprefix("relax."))
+    if operation is None and not calls(bound, "astype"):
+        return None
+    values = [_evaluated(a, lookup) for a in bound.args]
+    if any(v is None for v in values):
+        return None
+    return operation(*values) if operation is not None else values[0]

@@ -68,8 +68,8 @@ def read_weights(source: Any) -> tuple[dict[str, np.ndarray], str | None]:
 
     Returns
     -------
-    The weights by name, and a fingerprint of the file's graph where the format has one that is
-    cheap to read (`.pt2`), else None.
+    The weights by name, and the fingerprint of a file's graph, which is the `digest` of the model
+    imported from it; None for a mapping or an ExportedProgram.
     """
     if isinstance(source, Mapping):
         return {name: as_array(value) for name, value in source.items()}, None
@@ -83,9 +83,10 @@ def read_weights(source: Any) -> tuple[dict[str, np.ndarray], str | None]:
 
         with Pt2Archive(file) as archive:
             return archive.weights(), archive.graph_fingerprint()
-    from tuner.importers.onnx_graph import onnx_weights
+    from tuner.importers.onnx_graph import OnnxFile
 
-    return onnx_weights(file), None
+    graph = OnnxFile(file)
+    return graph.weights, graph.fingerprint()
 
 
 def as_array(value: Any) -> np.ndarray:

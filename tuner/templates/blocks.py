@@ -21,6 +21,11 @@ _CHEAP = frozenset(
 )
 
 
+def has_blocks(sch: Schedule) -> bool:
+    """True if ``main`` is made of blocks; TVM's scans and sorts are one piece each."""
+    return str(sch.mod["main"].body.block.name_hint) == "root"
+
+
 def block_names(sch: Schedule) -> list[str]:
     """Names of the blocks of ``main``, in order."""
     return [name_of(sch, b) for b in children(sch)]

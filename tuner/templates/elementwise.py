@@ -12,6 +12,7 @@ from tuner.templates.axes import axes_of, runs_along_memory
 from tuner.templates.base import Config, ConfigSpace, Knob, Template
 from tuner.templates.blocks import (
     block_names,
+    has_blocks,
     has_reduction,
     is_elementwise,
     is_expensive,
@@ -24,6 +25,8 @@ from tuner.templates.blocks import (
 from tuner.templates.fallbacks import first_line, note_fallback
 from tuner.workloads.facts import Facts
 
+#: Opaque blocks of ours, which vectorize themselves.
+_WRITTEN_TO_RUN = ("bag_from_offsets",)
 #: Longest loop that becomes one vector of odd length; longer ones are left to LLVM.
 _LONGEST_VECTOR = 64
 #: Lanes that a sum along memory is spread over.
@@ -49,7 +52,10 @@ class DefaultTemplate(Template):
 
     def apply(self, sch: Schedule, config: Config, facts: Facts) -> None:
         """Schedule any function."""
-        schedule_rest(sch, block_names(sch), config["vector"])
+        if has_blocks(sch):
+            schedule_rest(sch, block_names(sch), config["vector"])
+        else:
+            note_fallback("default", f"{facts.name} is opaque: compiled as it stands")
 
 
 def schedule_rest(sch: Schedule, names: list[str], vector: int = 16) -> None:
@@ -127,7 +133,9 @@ def _gather_under_rows(sch: Schedule, names: list[str]) -> None:
 def _innermost(sch: Schedule, block: SBlockRV, vector: int) -> list[str]:
     """Vectorize what runs along memory."""
     if not is_single_store(sch, block):
-        note_fallback("default", f"block {name_of(sch, block)} is opaque: compiled as it stands")
+        name = name_of(sch, block)
+        if name not in _WRITTEN_TO_RUN:
+            note_fallback("default", f"block {name} is opaque: compiled as it stands")
     elif has_reduction(sch, block):
         _reduction(sch, block, vector)
     else:
