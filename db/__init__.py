@@ -35,6 +35,7 @@ from db.domain.measurements import (
     Promotion,
     measurement_uid,
 )
+from db.domain.reports import BestAt, Change, Sample, Stats
 from db.domain.retry import RetryPolicy
 from db.domain.states import TRANSITIONS, CampaignState, JobAction, JobState
 from db.errors import (
@@ -51,10 +52,12 @@ from db.store.base import Store
 __all__ = [
     "REGIMES",
     "TRANSITIONS",
+    "BestAt",
     "BestRecord",
     "CampaignProgress",
     "CampaignSpec",
     "CampaignState",
+    "Change",
     "CorruptDatabase",
     "CpuArch",
     "DatabaseUnavailable",
@@ -75,8 +78,10 @@ __all__ = [
     "Promotion",
     "ReadOnlyDatabase",
     "RetryPolicy",
+    "Sample",
     "Schedule",
     "SchemaMismatch",
+    "Stats",
     "Store",
     "StoredModelVersion",
     "Task",

@@ -17,6 +17,9 @@ from db.errors import DatabaseUnavailable, DbError
 
 Insert = PostgresInsert | SqliteInsert
 
+#: A row of any columns.
+Row = sa.Row[*tuple[Any, ...]]
+
 
 class Retry(Enum):
     """Whether a failed transaction is worth running again."""
@@ -69,8 +72,9 @@ class Backend(ABC):
 
     #: Whether writers of one process must take turns (SQLite has one writer per file).
     one_writer: bool
-    #: Whether ``FOR UPDATE SKIP LOCKED`` exists and is needed.
-    skip_locked: bool
+
+    #: Base classes of what the driver raises.
+    driver_errors: tuple[type[Exception], ...]
 
     def __init__(self, url: sa.URL) -> None:
         self.url = url
@@ -87,7 +91,7 @@ class Backend(ABC):
     @abstractmethod
     def insert_new(
         self, connection: sa.Connection, into: Bulk, rows: Sequence[tuple[Any, ...]]
-    ) -> list[tuple[Any, ...]]:
+    ) -> list[Row]:
         """Insert many rows at once, leaving out those that are there already.
 
         Parameters
@@ -102,11 +106,23 @@ class Backend(ABC):
         Returns
         -------
         list
-            Tuples of ``into.returning`` of the rows that were inserted.
+            Rows of ``into.returning`` of the rows that were inserted.
         """
 
     @abstractmethod
-    def fault(self, error: sa.exc.DBAPIError) -> Fault | None:
+    def size(self, connection: sa.Connection) -> int:
+        """Bytes of the database on disk."""
+
+    @abstractmethod
+    def damage(self, connection: sa.Connection) -> list[str]:
+        """Damage that the database finds in itself, one line each."""
+
+    @abstractmethod
+    def compact(self, engine: sa.Engine) -> None:
+        """Give space of removed rows back to the disk, and refresh the planner's statistics."""
+
+    @abstractmethod
+    def fault(self, error: BaseException) -> Fault | None:
         """Say what a driver's error means; ``None`` for a defect of ours."""
 
     def mask(self, text: str) -> str:

@@ -7,7 +7,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
@@ -20,6 +20,9 @@ T = TypeVar("T")
 #: Seconds that a transaction is retried while the server is away.
 PATIENCE_S = 20.0
 
+#: The same while opening: a wrong address should be told soon.
+OPENING_PATIENCE_S = 3.0
+
 #: Runs of a transaction that keeps losing races.
 RACES = 12
 
@@ -31,10 +34,9 @@ class Database:
     run several times and must do nothing but talk to its connection.
     """
 
-    def __init__(self, backend: Backend, *, read_only: bool, patience_s: float = PATIENCE_S):
+    def __init__(self, backend: Backend, *, read_only: bool) -> None:
         self.backend = backend
         self.read_only = read_only
-        self.patience_s = patience_s
         self.engine = backend.engine(read_only=read_only)
         # Threads of one process queue here, in order, rather than poll for the file lock.
         self._turn: contextlib.AbstractContextManager[object] = (
@@ -45,16 +47,37 @@ class Database:
         """``INSERT`` that knows ``ON CONFLICT``."""
         return self.backend.insert(table)
 
-    def read(self, body: Callable[[sa.Connection], T]) -> T:
-        """Run `body` in a transaction that only reads, from one snapshot on SQLite."""
-        return self._run(body, writes=False)
+    def read(
+        self,
+        body: Callable[[sa.Connection], T],
+        *,
+        repeatable: bool = False,
+        patience_s: float = PATIENCE_S,
+    ) -> T:
+        """Run `body` in a transaction that only reads.
+
+        Parameters
+        ----------
+        body
+            What to run.
+        repeatable
+            Whether all its statements see one snapshot, as they always do on SQLite.
+        patience_s
+            Seconds to try again while the server is away.
+        """
+        return self._run(body, writes=False, repeatable=repeatable, patience_s=patience_s)
 
     def write(self, body: Callable[[sa.Connection], T]) -> T:
         """Run `body` in a transaction that is committed when this returns."""
         if self.read_only:
             raise ReadOnlyDatabase(f"{self.backend.masked}: opened read-only; open it for writing")
         with self._turn:
-            return self._run(body, writes=True)
+            return self._run(body, writes=True, repeatable=False, patience_s=PATIENCE_S)
+
+    def compact(self) -> None:
+        """Give the space of removed rows back to the disk."""
+        with self._turn, self.translated():
+            self.backend.compact(self.engine)
 
     def close(self) -> None:
         """Close every connection."""
@@ -63,22 +86,33 @@ class Database:
     @contextlib.contextmanager
     def translated(self) -> Iterator[None]:
         """Raise this package's errors instead of the driver's; no retries."""
+        errors: tuple[type[Exception], ...] = (sa.exc.DBAPIError, *self.backend.driver_errors)
         try:
             yield
-        except sa.exc.DBAPIError as error:
-            fault = self.backend.fault(error)
+        except errors as error:
+            fault = self.backend.fault(_of_driver(error))
             if fault is None:
                 raise
             raise fault.error from error
 
-    def _run(self, body: Callable[[sa.Connection], T], *, writes: bool) -> T:
+    def _run(
+        self,
+        body: Callable[[sa.Connection], T],
+        *,
+        writes: bool,
+        repeatable: bool,
+        patience_s: float,
+    ) -> T:
+        options: dict[str, Any] = {WRITES: writes}
+        if repeatable and not self.backend.one_writer:
+            options["isolation_level"] = "REPEATABLE READ"
         started = time.monotonic()
         runs = 0
         while True:
             runs += 1
             try:
                 with self.engine.connect() as connection:
-                    connection = connection.execution_options(**{WRITES: writes})
+                    connection = connection.execution_options(**options)
                     with connection.begin():
                         return body(connection)
             except sa.exc.TimeoutError as error:
@@ -87,14 +121,13 @@ class Database:
                     "use fewer threads"
                 ) from error
             except sa.exc.DBAPIError as error:
-                fault = self.backend.fault(error)
+                fault = self.backend.fault(_of_driver(error))
                 if fault is None:
                     raise
                 wait = min(0.01 * 2.0**runs, 1.0) * random.uniform(0.5, 1.0)
                 waited = time.monotonic() - started
-                soon = fault.retry is Retry.SOON and runs < RACES
-                later = fault.retry is Retry.LATER and waited + wait < self.patience_s
-                if not (soon or later):
+                hopeless = fault.retry is Retry.NEVER or waited + wait > patience_s
+                if hopeless or (fault.retry is Retry.SOON and runs >= RACES):
                     raise fault.error from error
             except sa.exc.StatementError as error:
                 # A value that cannot be stored, e.g. NaN within JSON: the caller's to mend.
@@ -102,3 +135,9 @@ class Database:
                     raise ValueError(f"not storable: {error.orig}") from error
                 raise
             time.sleep(wait)
+
+
+def _of_driver(error: Exception) -> BaseException:
+    """The driver's error behind SQLAlchemy's."""
+    orig = error.orig if isinstance(error, sa.exc.DBAPIError) else None
+    return orig or error

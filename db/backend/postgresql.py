@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
+import psycopg
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-from db.backend.base import Backend, Bulk, Fault, Insert, Retry, dumps
+from db.backend.base import Backend, Bulk, Fault, Insert, Retry, Row, dumps
 from db.errors import CorruptDatabase, DbError, ReadOnlyDatabase
 
 #: SQLSTATE -> whether to try again, and what to advise when that did not help.
@@ -44,7 +45,7 @@ class PostgresBackend(Backend):
     """A PostgreSQL server."""
 
     one_writer = False
-    skip_locked = True
+    driver_errors = (psycopg.Error,)
 
     def engine(self, *, read_only: bool) -> sa.Engine:
         options = ["-c idle_in_transaction_session_timeout=60s", "-c timezone=UTC"]
@@ -75,17 +76,31 @@ class PostgresBackend(Backend):
 
     def insert_new(
         self, connection: sa.Connection, into: Bulk, rows: Sequence[tuple[Any, ...]]
-    ) -> list[tuple[Any, ...]]:
+    ) -> list[Row]:
         values = dumps([dict(zip(into.columns, row, strict=True)) for row in rows])
-        result = connection.exec_driver_sql(_insert_text(into), (values,))
-        return [tuple(row) for row in result]
+        return list(connection.exec_driver_sql(_insert_text(into), (values,)).all())
 
-    def fault(self, error: sa.exc.DBAPIError) -> Fault | None:
-        says = self.mask(str(error.orig))
-        state = getattr(error.orig, "sqlstate", None)
+    def size(self, connection: sa.Connection) -> int:
+        query = sa.select(sa.func.pg_database_size(sa.func.current_database()))
+        return int(connection.execute(query).scalar_one())
+
+    def damage(self, connection: sa.Connection) -> list[str]:
+        # PostgreSQL checks its pages as it reads them, and its constraints as it writes.
+        names = connection.exec_driver_sql(
+            "SELECT conname FROM pg_constraint WHERE NOT convalidated"
+        ).scalars()
+        return [f"constraint {name} was never validated" for name in names]
+
+    def compact(self, engine: sa.Engine) -> None:
+        with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+            connection.exec_driver_sql("VACUUM (ANALYZE)")
+
+    def fault(self, error: BaseException) -> Fault | None:
+        says = self.mask(str(error))
+        state = getattr(error, "sqlstate", None)
         if state is None:
             # No SQLSTATE: the connection failed before or while the server was speaking.
-            if not isinstance(error, sa.exc.OperationalError):
+            if not isinstance(error, psycopg.OperationalError):
                 return None
             return self._connection_fault(says)
         if state in _LOST_RACES:
@@ -93,6 +108,9 @@ class PostgresBackend(Backend):
             return Fault(Retry.SOON, error_)
         if state in _AWAY or state.startswith("08"):
             return Fault(Retry.LATER, self.unavailable(says, "run it again when the server is up"))
+        if state == "23503":
+            # Only a tuning record can be gone by the time it is referred to: prune was here.
+            return Fault(Retry.SOON, DbError(f"{self.masked}: {says}; run it again"))
         if state == "25006":
             return Fault(Retry.NEVER, self._read_only(says))
         if state in ("XX001", "XX002"):

@@ -6,7 +6,7 @@ from enum import Enum
 
 import sqlalchemy as sa
 
-from db.backend.database import Database
+from db.backend.database import OPENING_PATIENCE_S, Database
 from db.backend.sqlite import SqliteBackend
 from db.errors import DatabaseUnavailable, SchemaMismatch
 from db.schema.base import HEAD, metadata
@@ -39,7 +39,7 @@ def revision(connection: sa.Connection) -> str | Special:
 def require_head(database: Database) -> None:
     """Raise `SchemaMismatch`, naming the command to run, unless the revision is this code's."""
     masked = database.backend.masked
-    found = database.read(revision)
+    found = database.read(revision, patience_s=OPENING_PATIENCE_S)
     if found == HEAD:
         return
     if found is Special.EMPTY:
@@ -70,16 +70,21 @@ def create_sqlite(database: Database, backend: SqliteBackend) -> None:
     def create(connection: sa.Connection) -> None:
         # Another process may have been faster; its tables are not there before its commit.
         if revision(connection) is Special.EMPTY:
-            metadata.create_all(connection)
-            connection.execute(
-                sa.text(
-                    "CREATE TABLE IF NOT EXISTS alembic_version (version_num VARCHAR(32) NOT NULL,"
-                    " CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))"
-                )
-            )
-            connection.execute(_version.insert().values(version_num=HEAD))
+            create_tables(connection)
 
     database.write(create)
+
+
+def create_tables(connection: sa.Connection) -> None:
+    """Create every table of this code's revision; what the migrations lead to, at once."""
+    metadata.create_all(connection)
+    connection.execute(
+        sa.text(
+            "CREATE TABLE IF NOT EXISTS alembic_version (version_num VARCHAR(32) NOT NULL,"
+            " CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))"
+        )
+    )
+    connection.execute(_version.insert().values(version_num=HEAD))
 
 
 def _use_wal(database: Database) -> None:
@@ -91,11 +96,12 @@ def _use_wal(database: Database) -> None:
         raw.close()
 
 
-def is_fresh(backend: SqliteBackend) -> bool:
-    """Whether the file is missing or has nothing in it yet."""
+def is_fresh(database: Database, backend: SqliteBackend) -> bool:
+    """Whether the file is missing, or has no tables yet: another process may be creating them."""
     try:
-        return not backend.path.exists() or backend.path.stat().st_size == 0
+        missing = not backend.path.exists() or backend.path.stat().st_size == 0
     except OSError as error:
         raise DatabaseUnavailable(
             f"{backend.masked}: {error.strerror}; check that file and folder are accessible"
         ) from error
+    return missing or database.read(revision) is Special.EMPTY

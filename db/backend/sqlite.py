@@ -13,7 +13,7 @@ from urllib.parse import quote
 import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 
-from db.backend.base import Backend, Bulk, Fault, Insert, Retry, dumps
+from db.backend.base import Backend, Bulk, Fault, Insert, Retry, Row, dumps
 from db.backend.chunks import chunks
 from db.errors import CorruptDatabase, DatabaseUnavailable, ReadOnlyDatabase
 from db.schema.clock import SQLITE_NOW as NOW_TEXT
@@ -32,7 +32,7 @@ class SqliteBackend(Backend):
     """A SQLite file."""
 
     one_writer = True
-    skip_locked = False
+    driver_errors = (sqlite3.Error,)
 
     def __init__(self, url: sa.URL) -> None:
         if not url.database or url.database == ":memory:":
@@ -61,7 +61,7 @@ class SqliteBackend(Backend):
             # An fsync per commit would cost more than everything else together.
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.execute("PRAGMA cache_size = -65536")
-            connection.execute("PRAGMA wal_autocheckpoint = 8000")
+            connection.execute("PRAGMA wal_autocheckpoint = 16000")
             return connection
 
         engine = sa.create_engine(
@@ -80,19 +80,38 @@ class SqliteBackend(Backend):
 
     def insert_new(
         self, connection: sa.Connection, into: Bulk, rows: Sequence[tuple[Any, ...]]
-    ) -> list[tuple[Any, ...]]:
-        new: list[tuple[Any, ...]] = []
+    ) -> list[Row]:
+        new: list[Row] = []
         for some in chunks(rows, _MAX_VARIABLES // len(into.columns)):
             values = tuple(chain.from_iterable(some))
             result = connection.exec_driver_sql(_insert_text(into, len(some)), values)
-            new.extend(tuple(row) for row in result)
+            new.extend(result.all())
         return new
 
-    def fault(self, error: sa.exc.DBAPIError) -> Fault | None:
-        code = getattr(error.orig, "sqlite_errorcode", None)
+    def size(self, connection: sa.Connection) -> int:
+        files = (self.path, self.path.with_name(self.path.name + "-wal"))
+        return sum(file.stat().st_size for file in files if file.exists())
+
+    def damage(self, connection: sa.Connection) -> list[str]:
+        lines = connection.exec_driver_sql("PRAGMA integrity_check(20)").scalars()
+        orphans = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
+        return [line for line in lines if line != "ok"] + [
+            f"row {row[1]} of {row[0]} refers to nothing in {row[2]}" for row in orphans[:20]
+        ]
+
+    def compact(self, engine: sa.Engine) -> None:
+        raw = engine.raw_connection()
+        try:
+            for statement in ("VACUUM", "ANALYZE", "PRAGMA wal_checkpoint(TRUNCATE)"):
+                raw.cursor().execute(statement).fetchall()
+        finally:
+            raw.close()
+
+    def fault(self, error: BaseException) -> Fault | None:
+        code = getattr(error, "sqlite_errorcode", None)
         if code is None:
             return None
-        says = self.mask(str(error.orig))
+        says = self.mask(str(error))
         match code & 0xFF:
             case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
                 return Fault(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -35,7 +36,8 @@ class Toolchain:
     @property
     def key(self) -> str:
         """First 16 hex digits of the SHA-256 of the three versions."""
-        text = "\n".join((self.tvm, self.llvm, self.templates))
+        # As JSON, so that no two triples have the same text.
+        text = json.dumps([self.tvm, self.llvm, self.templates])
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -92,23 +91,30 @@ class Measurement:
     @property
     def median(self) -> float | None:
         """Median seconds per call; ``None`` on error."""
-        return statistics.median(self.run_secs) if self.run_secs else None
+        return self.summary()[0]
 
     @property
     def spread(self) -> float | None:
         """Interquartile range over the median; 0 for a single repeat, ``None`` on error."""
+        return self.summary()[1]
+
+    def summary(self) -> tuple[float | None, float | None]:
+        """Median and spread, for those who want both."""
         if not self.run_secs:
-            return None
+            return None, None
         ordered = sorted(self.run_secs)
-        return (_quantile(ordered, 0.75) - _quantile(ordered, 0.25)) / _quantile(ordered, 0.5)
+        middle = _quantile(ordered, 0.5)
+        return middle, (_quantile(ordered, 0.75) - _quantile(ordered, 0.25)) / middle
 
 
 def _quantile(ordered: Sequence[float], q: float) -> float:
     """Quantile by linear interpolation; `statistics.quantiles` is ten times slower."""
     place = q * (len(ordered) - 1)
     below = int(place)
-    above = min(below + 1, len(ordered) - 1)
-    return ordered[below] + (ordered[above] - ordered[below]) * (place - below)
+    rest = place - below
+    if rest == 0.0:
+        return ordered[below]
+    return ordered[below] + (ordered[below + 1] - ordered[below]) * rest
 
 
 def measurement_uid(job_id: int, attempt: int, candidate: str, regime: str = "warm") -> str:

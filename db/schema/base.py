@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 #: Alembic revision this code reads and writes. A test compares it with the newest migration.
-HEAD = "0001"
+HEAD = "0003"
 
 #: Every constraint has a name, so that a migration can address it on either database.
 metadata = sa.MetaData(
@@ -26,8 +26,6 @@ BigId = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 #: Stored as text and never searched, so JSON and not JSONB: what comes back is what went in.
 Json = sa.JSON(none_as_null=True)
-
-_TEXT_FORMAT = "%Y-%m-%d %H:%M:%S.%f"
 
 
 class UtcDateTime(sa.types.TypeDecorator[datetime]):
@@ -47,13 +45,14 @@ class UtcDateTime(sa.types.TypeDecorator[datetime]):
     def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> Any:
         if value is None or dialect.name != "sqlite":
             return value
-        return value.astimezone(UTC).strftime(_TEXT_FORMAT)[:23]
+        text = value.astimezone(UTC).replace(tzinfo=None)
+        return text.isoformat(sep=" ", timespec="milliseconds")
 
     def process_result_value(self, value: Any, dialect: sa.Dialect) -> datetime | None:
         if value is None:
             return None
         if isinstance(value, str):
-            return datetime.strptime(value, _TEXT_FORMAT).replace(tzinfo=UTC)
+            return datetime.fromisoformat(value).replace(tzinfo=UTC)
         return value.astimezone(UTC)  # type: ignore[no-any-return]
 
 
@@ -61,3 +60,16 @@ def one_of(column: str, values: tuple[str, ...]) -> sa.CheckConstraint:
     """Check that `column` holds one of `values`: portable, and altered without a type."""
     listed = ", ".join(f"'{value}'" for value in values)
     return sa.CheckConstraint(f"{column} IN ({listed})", name=column)
+
+
+def reference(
+    name: str,
+    target: sa.Table,
+    comment: str,
+    *,
+    primary_key: bool = False,
+    nullable: bool = False,
+) -> sa.Column[int]:
+    """Column that refers to a row of `target`."""
+    key = sa.ForeignKey(target.c.id)
+    return sa.Column(name, BigId, key, primary_key=primary_key, nullable=nullable, comment=comment)

@@ -16,42 +16,53 @@ from db.schema.base import UtcDateTime
 SQLITE_NOW = "strftime('%Y-%m-%d %H:%M:%f', 'now')"
 
 
-class now(FunctionElement[datetime]):
+class Now(FunctionElement[datetime]):
     """This moment, by the database's clock."""
 
     type = UtcDateTime()
     inherit_cache = True
 
 
-class after(FunctionElement[datetime]):
+class After(FunctionElement[datetime]):
     """This moment plus a number of seconds, by the database's clock."""
 
     type = UtcDateTime()
     inherit_cache = True
 
-    def __init__(self, seconds: float) -> None:
-        super().__init__(sa.literal(float(seconds), sa.Double()))
+    def __init__(self, seconds: float | sa.BindParameter[float]) -> None:
+        bound = isinstance(seconds, sa.BindParameter)
+        super().__init__(seconds if bound else sa.literal(float(seconds), sa.Double()))
 
 
-@compiles(now, "sqlite")
-def _now_sqlite(element: now, compiler: SQLCompiler, **kwargs: Any) -> str:
+def now() -> Now:
+    """This moment, by the database's clock."""
+    return Now()
+
+
+def after(seconds: float | sa.BindParameter[float]) -> After:
+    """`seconds` from now, by the database's clock."""
+    return After(seconds)
+
+
+@compiles(Now, "sqlite")
+def _now_sqlite(element: Now, compiler: SQLCompiler, **kwargs: Any) -> str:
     return SQLITE_NOW
 
 
-@compiles(after, "sqlite")
-def _after_sqlite(element: after, compiler: SQLCompiler, **kwargs: Any) -> str:
+@compiles(After, "sqlite")
+def _after_sqlite(element: After, compiler: SQLCompiler, **kwargs: Any) -> str:
     seconds = compiler.process(element.clauses, **kwargs)
     return SQLITE_NOW.replace("'now'", f"'now', {seconds} || ' seconds'")
 
 
 # statement_timestamp(): unlike now() it moves on within a transaction, and unlike
 # clock_timestamp() it is stable, so that the planner may compare an index with it.
-@compiles(now, "postgresql")
-def _now_postgresql(element: now, compiler: SQLCompiler, **kwargs: Any) -> str:
+@compiles(Now, "postgresql")
+def _now_postgresql(element: Now, compiler: SQLCompiler, **kwargs: Any) -> str:
     return "statement_timestamp()"
 
 
-@compiles(after, "postgresql")
-def _after_postgresql(element: after, compiler: SQLCompiler, **kwargs: Any) -> str:
+@compiles(After, "postgresql")
+def _after_postgresql(element: After, compiler: SQLCompiler, **kwargs: Any) -> str:
     seconds = compiler.process(element.clauses, **kwargs)
     return f"(statement_timestamp() + make_interval(secs => {seconds}))"

@@ -4,50 +4,53 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from db.domain.states import CLAIMABLE_STATES, JobAction, JobState
-from db.schema.base import BigId, Json, UtcDateTime, metadata, one_of
+from db.domain.states import CLAIMABLE_STATES, FINAL_STATES, JobAction, JobState
+from db.schema.base import BigId, Json, UtcDateTime, metadata, one_of, reference
 from db.schema.catalog import cpu_archs, model_versions
 from db.schema.clock import now
 
 #: Conditions of the partial indexes. Queries repeat them word for word, or the index is not used.
 CLAIMABLE = sa.text("state IN ({})".format(", ".join(f"'{s}'" for s in sorted(CLAIMABLE_STATES))))
 RUNNING = sa.text(f"state = '{JobState.RUNNING}'")
+UNFINISHED = sa.text("state NOT IN ({})".format(", ".join(f"'{s}'" for s in sorted(FINAL_STATES))))
 
 schedules = sa.Table(
     "schedules",
     metadata,
-    sa.Column("id", BigId, primary_key=True),
-    sa.Column("name", sa.Text, nullable=False, unique=True),
+    sa.Column("id", BigId, primary_key=True, comment="identifier"),
+    sa.Column("name", sa.Text, nullable=False, unique=True, comment="unique name"),
     sa.Column("due", sa.Text, nullable=False, comment="when, in the scheduler's notation"),
     sa.Column("spec", Json, nullable=False, comment="what to run, the scheduler's options"),
-    sa.Column("enabled", sa.Boolean, nullable=False),
+    sa.Column("enabled", sa.Boolean, nullable=False, comment="whether it runs at all"),
     comment="campaigns that return",
 )
 
 campaigns = sa.Table(
     "campaigns",
     metadata,
-    sa.Column("id", BigId, primary_key=True),
+    sa.Column("id", BigId, primary_key=True, comment="identifier"),
     sa.Column("key", sa.Text, unique=True, comment="makes creation safe to repeat"),
     sa.Column("name", sa.Text, nullable=False, comment="for people"),
     sa.Column("strategy", sa.Text, nullable=False, comment="autotvm, ansor or auto"),
     sa.Column("trials", sa.Integer, comment="budget of each job in candidates"),
     sa.Column("seconds", sa.Double, comment="budget of each job in seconds"),
-    sa.Column("seed", sa.BigInteger, nullable=False),
+    sa.Column("seed", sa.BigInteger, nullable=False, comment="seed of every random choice"),
     sa.Column("max_failures", sa.Integer, nullable=False, comment="then quarantined"),
     sa.Column("backoff_s", sa.Double, nullable=False, comment="wait after the first failure"),
     sa.Column("backoff_max_s", sa.Double, nullable=False, comment="longest wait"),
-    sa.Column("created_at", UtcDateTime, nullable=False, default=now()),
+    sa.Column(
+        "created_at", UtcDateTime, nullable=False, default=now(), comment="when it was created"
+    ),
     comment="one night's, or one manual, set of jobs; its state is that of its jobs",
 )
 
 jobs = sa.Table(
     "jobs",
     metadata,
-    sa.Column("id", BigId, primary_key=True),
-    sa.Column("campaign_id", BigId, sa.ForeignKey(campaigns.c.id), nullable=False),
-    sa.Column("model_version_id", BigId, sa.ForeignKey(model_versions.c.id), nullable=False),
-    sa.Column("arch_id", BigId, sa.ForeignKey(cpu_archs.c.id), nullable=False),
+    sa.Column("id", BigId, primary_key=True, comment="identifier"),
+    reference("campaign_id", campaigns, "the campaign"),
+    reference("model_version_id", model_versions, "the graph"),
+    reference("arch_id", cpu_archs, "the CPU architecture"),
     sa.Column("bucket", sa.Integer, nullable=False, comment="batch size"),
     sa.Column("priority", sa.Integer, nullable=False, comment="higher goes first"),
     sa.Column("state", sa.Text, nullable=False, comment="see db.domain.states.JobState"),
@@ -58,7 +61,7 @@ jobs = sa.Table(
     sa.Column("token", sa.Text, comment="proof of the current or last lease"),
     sa.Column("lease_expires_at", UtcDateTime, comment="end of the current lease"),
     sa.Column("not_before", UtcDateTime, nullable=False, comment="back-off: not claimable before"),
-    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False, comment="when it was queued"),
     sa.Column("started_at", UtcDateTime, comment="first claim"),
     sa.Column("updated_at", UtcDateTime, nullable=False, comment="last change of state"),
     sa.Column("finished_at", UtcDateTime, comment="when it became final"),
@@ -97,30 +100,40 @@ jobs = sa.Table(
     # only as many rows here as the fleet has workers.
     sa.Index("ix_jobs_running", "worker", postgresql_where=RUNNING, sqlite_where=RUNNING),
     sa.Index("ix_jobs_campaign_state", "campaign_id", "state"),
+    # What a restarted command looks for, among all that ever ran.
+    sa.Index(
+        "ix_jobs_unfinished",
+        "model_version_id",
+        "campaign_id",
+        postgresql_where=UNFINISHED,
+        sqlite_where=UNFINISHED,
+    ),
+    # Room on each page, so that renewing a lease stays on it and touches no index.
+    postgresql_with={"fillfactor": "80"},
     comment="one model version, architecture and bucket to be tuned",
 )
 
 job_counts = sa.Table(
     "job_counts",
     metadata,
-    sa.Column("job_id", BigId, sa.ForeignKey(jobs.c.id), primary_key=True),
+    reference("job_id", jobs, "the job", primary_key=True),
     sa.Column("error_kind", sa.Text, primary_key=True, comment="empty for valid measurements"),
-    sa.Column("measurements", sa.BigInteger, nullable=False),
+    sa.Column("measurements", sa.BigInteger, nullable=False, comment="how many"),
     comment="measurements per job and outcome, kept by the insert: progress without counting",
 )
 
 events = sa.Table(
     "events",
     metadata,
-    sa.Column("id", BigId, primary_key=True),
-    sa.Column("job_id", BigId, sa.ForeignKey(jobs.c.id), nullable=False),
-    sa.Column("at", UtcDateTime, nullable=False, default=now()),
+    sa.Column("id", BigId, primary_key=True, comment="identifier"),
+    reference("job_id", jobs, "the job"),
+    sa.Column("at", UtcDateTime, nullable=False, default=now(), comment="when it happened"),
     sa.Column("action", sa.Text, nullable=False, comment="see db.domain.states.JobAction"),
     sa.Column("before", sa.Text, comment="state before; null for the creation"),
     sa.Column("after", sa.Text, nullable=False, comment="state since"),
-    sa.Column("attempt", sa.Integer, nullable=False),
-    sa.Column("worker", sa.Text),
-    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("attempt", sa.Integer, nullable=False, comment="attempt it happened in"),
+    sa.Column("worker", sa.Text, comment="worker concerned"),
+    sa.Column("reason", sa.Text, nullable=False, comment="why, for people"),
     one_of("action", tuple(JobAction)),
     sa.Index("ix_events_job", "job_id", "id"),
     comment="the story of each job, append-only",
@@ -130,13 +143,15 @@ workers = sa.Table(
     "workers",
     metadata,
     sa.Column("id", sa.Text, primary_key=True, comment="a fresh UUID per process"),
-    sa.Column("host", sa.Text, nullable=False),
-    sa.Column("arch", sa.Text, nullable=False),
-    sa.Column("cpu", sa.Text, nullable=False),
-    sa.Column("pid", sa.Integer, nullable=False),
+    sa.Column("host", sa.Text, nullable=False, comment="host name"),
+    sa.Column("arch", sa.Text, nullable=False, comment="CPU architecture it measures on"),
+    sa.Column("cpu", sa.Text, nullable=False, comment="CPU model name"),
+    sa.Column("pid", sa.Integer, nullable=False, comment="process id on its host"),
     sa.Column("slots", sa.Integer, nullable=False, comment="candidates measured at once"),
-    sa.Column("labels", Json, nullable=False),
-    sa.Column("started_at", UtcDateTime, nullable=False, default=now()),
+    sa.Column("labels", Json, nullable=False, comment="anything else worth showing"),
+    sa.Column(
+        "started_at", UtcDateTime, nullable=False, default=now(), comment="when it registered first"
+    ),
     sa.Column("seen_at", UtcDateTime, nullable=False, default=now(), comment="last heartbeat"),
     sa.Column("gone_at", UtcDateTime, comment="declared gone; its jobs were requeued before"),
     comment="worker processes, past and present",

@@ -20,10 +20,11 @@ measurements = records.measurements
 promotions = records.promotions
 tuning_records = records.tuning_records
 
+#: In the order of the fields of `BestRecord`: a lookup makes hundreds of them.
 _columns = (
     catalog.workloads.c.digest,
-    catalog.cpu_archs.c.name.label("arch"),
-    catalog.toolchains.c.key.label("toolchain"),
+    catalog.cpu_archs.c.name,
+    catalog.toolchains.c.key,
     promotions.c.regime,
     tuning_records.c.trace,
     tuning_records.c.config,
@@ -34,7 +35,7 @@ _columns = (
     promotions.c.promoted_at,
     promotions.c.validation,
     promotions.c.revoked_at,
-    promotions.c.revoked_reason,
+    sa.func.coalesce(promotions.c.revoked_reason, ""),
 )
 
 
@@ -68,15 +69,21 @@ class Best(Measurements):
         return self._db.write(body)
 
     def best_records(
-        self, workloads: Sequence[str], arch: str, toolchain: str | None, regime: str = "warm"
+        self,
+        workloads: Sequence[str] | None,
+        arch: str,
+        toolchain: str | None,
+        regime: str = "warm",
     ) -> dict[str, BestRecord]:
         def body(connection: sa.Connection) -> list[BestRecord]:
-            conditions = self._of_arch(connection, arch, toolchain, regime)
+            query = _best.where(*self._of_arch(connection, arch, toolchain, regime))
+            if workloads is None:
+                return [BestRecord(*row) for row in connection.execute(query)]
             ids = sorted(self._workloads.find(connection, workloads).values())
             found: list[BestRecord] = []
             for some in chunks(ids):
-                query = _best.where(best_records.c.workload_id.in_(some), *conditions)
-                found.extend(_record(row) for row in connection.execute(query))
+                rows = connection.execute(query.where(best_records.c.workload_id.in_(some)))
+                found.extend(BestRecord(*row) for row in rows)
             return found
 
         return _fastest(self._db.read(body))
@@ -93,7 +100,7 @@ class Best(Measurements):
             query = lookup_query(
                 model_version, bucket, self._of_arch(connection, arch, toolchain, regime)
             )
-            return [_record(row) for row in connection.execute(query)]
+            return [BestRecord(*row) for row in connection.execute(query)]
 
         return _fastest(self._db.read(body))
 
@@ -105,7 +112,7 @@ class Best(Measurements):
             if key is None:
                 return []
             query = _history.where(*equal(promotions, key)).order_by(promotions.c.id)
-            return [_record(row) for row in connection.execute(query)]
+            return [BestRecord(*row) for row in connection.execute(query)]
 
         return self._db.read(body)
 
@@ -139,10 +146,13 @@ class Best(Measurements):
         )
         measured = self._measured_for(connection, promotion, key)
         best = connection.execute(
-            sa.select(best_records.c.run_secs).where(*equal(best_records, key))
-        ).scalar_one_or_none()
-        if best is not None and best <= promotion.run_secs_median:
-            return False
+            sa.select(best_records.c.run_secs, promotions.c.measurement_id)
+            .join(promotions, promotions.c.id == best_records.c.promotion_id)
+            .where(*equal(best_records, key))
+        ).first()
+        if best is not None and best.run_secs <= promotion.run_secs_median:
+            # Said already; the answer may have been lost on its way.
+            return bool(best.measurement_id == measured.id)
         if _revoked(connection, key, measured.record_id):
             return False
         promotion_id = connection.execute(
@@ -238,8 +248,8 @@ def _rollback(connection: sa.Connection, key: dict[str, Any], reason: str) -> Be
         .values(revoked_at=now(), revoked_reason=reason)
     )
     heir = connection.execute(
-        _history.where(*history, promotions.c.revoked_at.is_(None))
-        .add_columns(promotions.c.id)
+        sa.select(promotions.c.id, promotions.c.run_secs)
+        .where(*history, promotions.c.revoked_at.is_(None))
         .order_by(promotions.c.run_secs, promotions.c.id.desc())
         .limit(1)
     ).first()
@@ -251,29 +261,10 @@ def _rollback(connection: sa.Connection, key: dict[str, Any], reason: str) -> Be
         .where(*equal(best_records, key))
         .values(promotion_id=heir.id, run_secs=heir.run_secs)
     )
-    return _record(heir)
+    return BestRecord(*connection.execute(_history.where(promotions.c.id == heir.id)).one())
 
 
 def _fastest(found: Sequence[BestRecord]) -> dict[str, BestRecord]:
     # Slowest first, so that the fastest of several toolchains stays.
     ordered = sorted(found, key=lambda record: -record.run_secs)
     return {record.workload: record for record in ordered}
-
-
-def _record(row: Row) -> BestRecord:
-    return BestRecord(
-        workload=row.digest,
-        arch=row.arch,
-        toolchain=row.toolchain,
-        regime=row.regime,
-        trace=row.trace,
-        config=row.config,
-        strategy=row.strategy,
-        run_secs=row.run_secs,
-        default_secs=row.default_secs,
-        measurement_uid=row.uid,
-        recorded_at=row.promoted_at,
-        validation=row.validation,
-        revoked_at=row.revoked_at,
-        revoked_reason=row.revoked_reason or "",
-    )

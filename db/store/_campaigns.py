@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import sqlalchemy as sa
 
@@ -26,6 +28,8 @@ class Campaigns(Part):
 
     def create_campaign(self, spec: CampaignSpec, jobs: Iterable[JobSpec]) -> int:
         wanted = list(jobs)
+        # Run again after a commit whose answer was lost, it is found by its key.
+        spec = replace(spec, key=spec.key or uuid.uuid4().hex)
 
         def body(connection: sa.Connection) -> int:
             arch_ids = self._archs.require(connection, {job.arch for job in wanted})
@@ -41,16 +45,15 @@ class Campaigns(Part):
     ) -> int | None:
         exactly = {(model_version, arch, bucket) for arch in archs for bucket in buckets}
         unfinished = (
-            sa.select(campaigns.c.id)
-            .where(campaigns.c.strategy == strategy)
+            sa.select(jobs.c.campaign_id)
+            .distinct()
+            .join(campaigns)
             .where(
-                sa.exists().where(
-                    jobs.c.campaign_id == campaigns.c.id,
-                    jobs.c.state.not_in(_FINAL),
-                    jobs.c.model_version_id == model_version,
-                )
+                queue.UNFINISHED,
+                jobs.c.model_version_id == model_version,
+                campaigns.c.strategy == strategy,
             )
-            .order_by(campaigns.c.id.desc())
+            .order_by(jobs.c.campaign_id.desc())
         )
         members = sa.select(jobs.c.model_version_id, catalog.cpu_archs.c.name, jobs.c.bucket).join(
             catalog.cpu_archs
@@ -72,7 +75,7 @@ class Campaigns(Part):
                 locked(jobs.c.campaign_id == campaign_id, jobs.c.state.not_in(_FINAL))
             ).all()
             for row in rows:
-                move(connection, row, JobAction.CANCEL, reason=reason)
+                move(connection, row, JobAction.CANCEL, reason=reason, token=None)
             return len(rows)
 
         return self._db.write(body)

@@ -12,13 +12,15 @@ import sqlalchemy as sa
 from db.backend.base import Bulk, Insert, dumps
 from db.backend.chunks import chunks
 from db.domain.measurements import Measured, Measurement
+from db.errors import NotFound
 from db.schema import catalog, queue, records
 from db.store._part import Part, Row, equal
 
 measurements = records.measurements
 tuning_records = records.tuning_records
 
-_query = (
+#: Measurements with the names of what they refer to.
+measurement_query = (
     sa.select(
         measurements,
         catalog.workloads.c.digest.label("workload"),
@@ -85,6 +87,7 @@ class Measurements(Part):
     """Every attempt, good or bad."""
 
     _hosts: dict[tuple[str, str], int]
+    _known_jobs: set[int]
 
     def add_measurements(self, measurements: Sequence[Measurement]) -> int:
         if not measurements:
@@ -143,12 +146,38 @@ class Measurements(Part):
                         break
             found: list[Measurement] = []
             for some in chunks(list(first.values())):
-                query = _query.where(measurements.c.id.in_(some))
+                query = measurement_query.where(measurements.c.id.in_(some))
                 query = query.order_by(measurements.c.median, measurements.c.id)
                 found.extend(to_measurement(row) for row in connection.execute(query))
             return found
 
         return self._db.read(body)
+
+    def measured_keys(self, arch: str, regime: str = "warm") -> list[tuple[str, str]]:
+        distinct = (
+            sa.select(measurements.c.workload_id, measurements.c.toolchain_id)
+            .distinct()
+            .join(catalog.cpu_archs, catalog.cpu_archs.c.id == measurements.c.arch_id)
+            .where(catalog.cpu_archs.c.name == arch, measurements.c.regime == regime)
+            .subquery()
+        )
+        query = (
+            sa.select(catalog.workloads.c.digest, catalog.toolchains.c.key)
+            .join(distinct, distinct.c.workload_id == catalog.workloads.c.id)
+            .join(catalog.toolchains, catalog.toolchains.c.id == distinct.c.toolchain_id)
+            .order_by(catalog.workloads.c.digest, catalog.toolchains.c.key)
+        )
+        rows = self._db.read(lambda connection: connection.execute(query).all())
+        return [(digest, key) for digest, key in rows]
+
+    def _require_jobs(self, connection: sa.Connection, wanted: set[int]) -> None:
+        unknown = sorted(wanted - self._known_jobs)
+        for some in chunks(unknown):
+            query = sa.select(queue.jobs.c.id).where(queue.jobs.c.id.in_(some))
+            self._known_jobs.update(connection.execute(query).scalars())
+        if not wanted <= self._known_jobs:
+            missing = min(wanted - self._known_jobs)
+            raise NotFound(f"unknown job {missing}; give the id of a claimed job, or None")
 
     def _host_ids(self, added: Sequence[Measurement]) -> dict[tuple[str, str], int]:
         # In a transaction of their own: their ids may be remembered only once they are committed.
@@ -173,6 +202,7 @@ class Measurements(Part):
         added: Sequence[Measurement],
         host_ids: dict[tuple[str, str], int],
     ) -> int:
+        self._require_jobs(connection, {m.job_id for m in added if m.job_id is not None})
         workload_ids = self._workloads.require(connection, {m.workload for m in added})
         arch_ids = self._archs.require(connection, {m.arch for m in added})
         toolchain_ids = self._toolchains.require(connection, {m.toolchain for m in added})
@@ -195,8 +225,7 @@ class Measurements(Part):
                 host_ids[m.host, m.cpu],
                 m.strategy,
                 m.regime,
-                m.median,
-                m.spread,
+                *m.summary(),
                 f"[{','.join(map(repr, m.run_secs))}]",
                 None if m.error_kind is None else str(m.error_kind),
                 m.error_text,

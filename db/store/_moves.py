@@ -14,6 +14,8 @@ from db.store._part import Row, Select
 
 jobs = queue.jobs
 
+_event = sa.insert(queue.events)
+
 #: Columns that deciding about a job needs, from jobs joined with campaigns.
 _deciding = (
     jobs.c.id,
@@ -78,23 +80,41 @@ def move(
         **changes,
     }
     connection.execute(sa.update(jobs).where(jobs.c.id == row.id).values(values))
-    connection.execute(
-        sa.insert(queue.events).values(
-            job_id=row.id,
-            action=str(action),
-            before=str(before),
-            after=str(state),
-            attempt=values.get("attempt", row.attempt),
-            worker=values.get("worker", row.worker),
-            reason=reason,
-        )
-    )
+    attempt = values.get("attempt", row.attempt)
+    worker = values.get("worker", row.worker)
+    tell(connection, row, action, attempt=attempt, worker=worker, reason=reason)
+
+
+def tell(
+    connection: sa.Connection,
+    row: Row,
+    action: JobAction,
+    *,
+    attempt: int,
+    worker: str | None,
+    reason: str,
+) -> None:
+    """Write the event of a transition."""
+    before = JobState(row.state)
+    event = {
+        "job_id": row.id,
+        "action": str(action),
+        "before": str(before),
+        "after": str(TRANSITIONS[before, action]),
+        "attempt": attempt,
+        "worker": worker,
+        "reason": reason,
+    }
+    connection.execute(_event, event)
 
 
 def move_after_failure(connection: sa.Connection, row: Row, *, lost: bool, reason: str) -> None:
     """Count a failure or a loss: another attempt after a back-off, or quarantine."""
     policy = RetryPolicy(row.max_failures, row.backoff_s, row.backoff_max_s)
     decision = after_failure(policy, row.failures + 1, lost=lost)
+    # The holder's own last word may be repeated, so its token stays; one that was cut off has
+    # nothing more to say.
+    cut_off = {"token": None} if lost else {}
     move(
         connection,
         row,
@@ -102,4 +122,5 @@ def move_after_failure(connection: sa.Connection, row: Row, *, lost: bool, reaso
         reason=reason,
         delay_s=decision.delay_s,
         failures=row.failures + 1,
+        **cut_off,
     )

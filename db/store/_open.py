@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from db.backend.base import Backend
 from db.backend.database import Database
 from db.backend.revision import create_sqlite, is_fresh, require_head
 from db.backend.sqlite import SqliteBackend
@@ -16,9 +15,14 @@ def open_database(url: str | None, *, create: bool, read_only: bool) -> Database
     backend = resolve(url)
     database = Database(backend, read_only=read_only)
     try:
-        if isinstance(backend, SqliteBackend) and is_fresh(backend):
-            _require_creation(backend, create and not read_only)
-            create_sqlite(database, backend)
+        if isinstance(backend, SqliteBackend):
+            if create and not read_only:
+                if is_fresh(database, backend):
+                    create_sqlite(database, backend)
+            elif not backend.path.exists():
+                raise NotFound(
+                    f"{backend.masked}: no such database; name another, or tune something first"
+                )
         require_head(database)
     except BaseException:
         database.close()
@@ -29,8 +33,3 @@ def open_database(url: str | None, *, create: bool, read_only: bool) -> Database
 def open_sql_store(url: str | None, *, create: bool, read_only: bool) -> SqlStore:
     """Open a store; see `db.open_store`."""
     return SqlStore(open_database(url, create=create, read_only=read_only))
-
-
-def _require_creation(backend: Backend, create: bool) -> None:
-    if not create:
-        raise NotFound(f"{backend.masked}: no such database; name another, or tune something first")

@@ -7,14 +7,17 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from db.backend.base import Row
 from db.backend.chunks import chunks
 from db.backend.database import Database
 from db.errors import NotFound
 from db.schema.catalog import cpu_archs, toolchains, workloads
 
-#: A row, and a query, of any columns.
-Row = sa.Row[*tuple[Any, ...]]
+#: A query of any columns.
 Select = sa.Select[*tuple[Any, ...]]
+
+
+__all__ = ["Ids", "Part", "Row", "Select", "equal"]
 
 
 class Ids:

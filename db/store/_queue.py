@@ -5,18 +5,19 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
 
 from db.domain.jobs import Event, Job, Lease
-from db.domain.states import JobAction, JobState, sources
+from db.domain.states import TRANSITIONS, JobAction, JobState, sources
 from db.errors import LeaseLost, NotFound
 from db.schema import catalog, queue
 from db.schema.clock import after, now
-from db.store._moves import jobs, locked, move, move_after_failure
-from db.store._part import Part, Select
-from db.store._rows import job_query, to_event, to_job
+from db.store._moves import jobs, locked, move, move_after_failure, tell
+from db.store._part import Part, Row, Select
+from db.store._rows import job_query, of_jobs, to_event, to_job
 
 
 class Queue(Part):
@@ -39,25 +40,15 @@ class Queue(Part):
         taken: list[int] = []
 
         def body(connection: sa.Connection) -> Lease | None:
-            if not (taken and _holds(connection, taken[-1], token)):
-                row = connection.execute(
-                    first_claimable(self._arch_ids(connection, archs), campaign_id)
-                ).first()
+            if taken and _holds(connection, taken[-1], token):
+                job = _read_job(connection, taken[-1])
+            else:
+                arch_ids = self._arch_ids(connection, archs)
+                row = _first_claimable(connection, arch_ids, campaign_id)
                 if row is None:
                     return None
                 taken.append(row.id)
-                move(
-                    connection,
-                    row,
-                    JobAction.CLAIM,
-                    reason="",
-                    worker=worker,
-                    attempt=row.attempt + 1,
-                    token=token,
-                    lease_expires_at=after(lease_s),
-                    started_at=sa.func.coalesce(jobs.c.started_at, now()),
-                )
-            job = _read_job(connection, taken[-1])
+                job = _claim(connection, row, worker=worker, token=token, lease_s=lease_s)
             assert job.lease_expires_at is not None
             return Lease(job, token, job.lease_expires_at)
 
@@ -155,7 +146,7 @@ class Queue(Part):
                 raise NotFound(f"unknown job {job_id}; list the jobs with `tunefleet status`")
             if JobState(row.state) not in sources(action):
                 return False
-            move(connection, row, action, reason=reason, **changes)
+            move(connection, row, action, reason=reason, token=None, **changes)
             return True
 
         return self._db.write(body)
@@ -170,25 +161,73 @@ _OUTCOMES = {
 }
 
 
-def first_claimable(arch_ids: Sequence[int], campaign_id: int | None) -> Select:
+def _first_claimable(
+    connection: sa.Connection, arch_ids: Sequence[int], campaign_id: int | None
+) -> Row | None:
+    if not arch_ids:
+        return None
+    query = _claimable_query(len(arch_ids), campaign_id is not None)
+    values = {f"arch_{n}": arch_id for n, arch_id in enumerate(arch_ids)}
+    if campaign_id is not None:
+        values["campaign"] = campaign_id
+    return connection.execute(query, values).first()
+
+
+@lru_cache
+def _claimable_query(archs: int, in_campaign: bool) -> Select:
     """Select and lock the job to claim next: one index probe per architecture."""
     conditions: list[Any] = [queue.CLAIMABLE, jobs.c.not_before <= now()]
-    if campaign_id is not None:
-        conditions.append(jobs.c.campaign_id == campaign_id)
-    columns = (jobs.c.id, jobs.c.state, jobs.c.attempt, jobs.c.worker, jobs.c.priority)
+    if in_campaign:
+        conditions.append(jobs.c.campaign_id == sa.bindparam("campaign"))
     arms = [
-        sa.select(*columns)
-        .where(jobs.c.arch_id == arch_id, *conditions)
+        sa.select(jobs)
+        .where(jobs.c.arch_id == sa.bindparam(f"arch_{n}"), *conditions)
         .order_by(jobs.c.priority.desc(), jobs.c.id)
         .limit(1)
         .with_for_update(skip_locked=True)
         .subquery()
-        for arch_id in arch_ids
+        for n in range(archs)
     ]
-    if not arms:
-        return sa.select(*columns).where(sa.false())
-    found = sa.union_all(*(sa.select(arm) for arm in arms)).subquery()
-    return sa.select(found).order_by(found.c.priority.desc(), found.c.id).limit(1)
+    found = arms[0]
+    if archs > 1:
+        found = sa.union_all(*(sa.select(arm) for arm in arms)).subquery()
+    first = of_jobs(found)
+    if archs > 1:
+        first = first.order_by(found.c.priority.desc(), found.c.id).limit(1)
+    return first
+
+
+_claim_statement = (
+    sa.update(jobs)
+    .where(jobs.c.id == sa.bindparam("job_id"))
+    .values(
+        state=str(JobState.RUNNING),
+        reason="",
+        attempt=jobs.c.attempt + 1,
+        worker=sa.bindparam("by"),
+        token=sa.bindparam("proof"),
+        lease_expires_at=after(sa.bindparam("lease_s", type_=sa.Double())),
+        started_at=sa.func.coalesce(jobs.c.started_at, now()),
+        updated_at=now(),
+    )
+    .returning(jobs.c.attempt, jobs.c.lease_expires_at, jobs.c.started_at)
+)
+
+
+def _claim(connection: sa.Connection, row: Row, *, worker: str, token: str, lease_s: float) -> Job:
+    values = {"job_id": row.id, "by": worker, "proof": token, "lease_s": lease_s}
+    claimed = connection.execute(_claim_statement, values).one()
+    action = JobAction.CLAIM
+    tell(connection, row, action, attempt=claimed.attempt, worker=worker, reason="")
+    return replace(
+        to_job(row),
+        state=TRANSITIONS[JobState(row.state), action],
+        reason="",
+        worker=worker,
+        attempt=claimed.attempt,
+        lease_expires_at=claimed.lease_expires_at,
+        started_at=claimed.started_at,
+    )
 
 
 def _holds(connection: sa.Connection, job_id: int, token: str) -> bool:

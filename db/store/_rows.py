@@ -7,26 +7,38 @@ import sqlalchemy as sa
 from db.domain.jobs import Event, Job
 from db.domain.states import JobAction, JobState
 from db.schema import catalog, queue
-from db.store._part import Row
+from db.store._part import Row, Select
 
-#: Everything of a job, with what its worker needs to know of its campaign and model.
-job_query = (
-    sa.select(
-        queue.jobs,
-        catalog.models.c.name.label("model"),
-        catalog.model_versions.c.source,
-        catalog.cpu_archs.c.name.label("arch"),
-        queue.campaigns.c.strategy,
-        queue.campaigns.c.trials,
-        queue.campaigns.c.seconds,
-        queue.campaigns.c.seed,
+
+def of_jobs(jobs: sa.FromClause) -> Select:
+    """Everything of some jobs, with what their workers need to know of campaign and model.
+
+    Parameters
+    ----------
+    jobs
+        The table of jobs, or a query with its columns.
+    """
+    versions, campaigns = catalog.model_versions, queue.campaigns
+    return (
+        sa.select(
+            jobs,
+            catalog.models.c.name.label("model"),
+            versions.c.source,
+            catalog.cpu_archs.c.name.label("arch"),
+            campaigns.c.strategy,
+            campaigns.c.trials,
+            campaigns.c.seconds,
+            campaigns.c.seed,
+        )
+        .select_from(jobs)
+        .join(campaigns, campaigns.c.id == jobs.c.campaign_id)
+        .join(catalog.cpu_archs, catalog.cpu_archs.c.id == jobs.c.arch_id)
+        .join(versions, versions.c.id == jobs.c.model_version_id)
+        .join(catalog.models, catalog.models.c.id == versions.c.model_id)
     )
-    .select_from(queue.jobs)
-    .join(queue.campaigns)
-    .join(catalog.cpu_archs)
-    .join(catalog.model_versions)
-    .join(catalog.models)
-)
+
+
+job_query = of_jobs(queue.jobs)
 
 
 def to_job(row: Row) -> Job:

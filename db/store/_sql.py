@@ -8,17 +8,21 @@ from db.store._campaigns import Campaigns
 from db.store._catalog import Catalog
 from db.store._progress import Progress
 from db.store._queue import Queue
+from db.store._reports import Reports
 from db.store._workers import Workers
 from db.store.base import Store
 
 
-class SqlStore(Catalog, Campaigns, Progress, Queue, Workers, Best, Store):
+class SqlStore(Catalog, Campaigns, Progress, Queue, Workers, Best, Reports, Store):
     """A store in SQLite or PostgreSQL."""
 
     def __init__(self, database: Database) -> None:
+        #: The database, for maintenance.
+        self.database = database
         self._db = database
         self._init_ids()
         self._hosts = {}
+        self._known_jobs = set()
         self.url = database.backend.masked
 
     def close(self) -> None:

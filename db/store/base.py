@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from types import TracebackType
 from typing import Self
 
@@ -27,6 +28,7 @@ from db.domain.jobs import (
     WorkerInfo,
 )
 from db.domain.measurements import BestRecord, Measured, Measurement, Promotion
+from db.domain.reports import Change, Sample, Stats
 
 
 class Store(ABC):
@@ -51,7 +53,7 @@ class Store(ABC):
         Writing about an architecture, toolchain, workload or model that was not added raises
         `NotFound`. Reading about one yields nothing: nobody has tuned for it yet.
     Time
-        The database's clock, in UTC. No method takes a time from its caller.
+        The database's clock, in UTC. No method believes its caller about what time it is.
     Best records
         Only validated measurements, the fastest per key; readers see the old one or the new one,
         never neither. Every best that was replaced stays in the history.
@@ -270,6 +272,10 @@ class Store(ABC):
         """The fastest valid measurement of each of the `limit` fastest candidates."""
 
     @abstractmethod
+    def measured_keys(self, arch: str, regime: str = "warm") -> list[tuple[str, str]]:
+        """Workloads (digests) measured on an architecture, and with which toolchains (keys)."""
+
+    @abstractmethod
     def promote(self, promotion: Promotion, *, measurements: Sequence[Measurement] = ()) -> bool:
         """Make a validated measurement the best of its key, if it is faster than the best so far.
 
@@ -283,14 +289,21 @@ class Store(ABC):
         Returns
         -------
         bool
-            Whether it became the best.
+            Whether it is the best now.
         """
 
     @abstractmethod
     def best_records(
-        self, workloads: Sequence[str], arch: str, toolchain: str | None, regime: str = "warm"
+        self,
+        workloads: Sequence[str] | None,
+        arch: str,
+        toolchain: str | None,
+        regime: str = "warm",
     ) -> dict[str, BestRecord]:
-        """Best records by digest, in one query; with no toolchain, the fastest of any."""
+        """Best records by digest, in one query; with no toolchain, the fastest of any.
+
+        Without `workloads`, those of all workloads.
+        """
 
     @abstractmethod
     def lookup(
@@ -314,3 +327,43 @@ class Store(ABC):
         self, workload: str, arch: str, toolchain: str, reason: str, regime: str = "warm"
     ) -> BestRecord | None:
         """Revoke the best of a key for good; return the fastest of its history that stands in."""
+
+    # Reports
+
+    @abstractmethod
+    def measurement(self, uid: str) -> Measurement:
+        """One measurement; `NotFound` if there is none."""
+
+    @abstractmethod
+    def samples(self, job_id: int, *, after: int = 0, limit: int = 10_000) -> list[Sample]:
+        """Measurements of a job in the order they were stored, from the one after `after` on."""
+
+    @abstractmethod
+    def compare(
+        self,
+        before: datetime,
+        after: datetime,
+        *,
+        arch: str | None = None,
+        toolchain_before: str | None = None,
+        toolchain_after: str | None = None,
+        regime: str = "warm",
+    ) -> list[Change]:
+        """Best records as of two moments, e.g. the ends of two nights; worst regression first.
+
+        Parameters
+        ----------
+        before, after
+            The moments; a best counts from its promotion until it is beaten or revoked.
+        arch
+            Only this architecture.
+        toolchain_before, toolchain_after
+            Only records of this toolchain, to compare one toolchain with the next; ``None`` takes
+            the fastest of any.
+        regime
+            ``warm`` or ``cold``.
+        """
+
+    @abstractmethod
+    def stats(self) -> Stats:
+        """How much there is of everything; counts rows, so it takes a moment."""

@@ -45,7 +45,9 @@ def _features(name: str) -> frozenset[str]:
 @functools.cache
 def known_names() -> tuple[str, ...]:
     """Every name `resolve` takes: aliases, and the LLVM CPUs of an ISA level we compile for."""
-    return (*ALIASES, *(n for n in _llvm_names() if _level(n) is not None))
+    spelled_twice = {n for n in _llvm_names() if n.replace("_", "-") in set(_llvm_names()) - {n}}
+    names = (n for n in _llvm_names() if n not in spelled_twice and _level(n) is not None)
+    return (*ALIASES, *names)
 
 
 def _level(name: str) -> str | None:

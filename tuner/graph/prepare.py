@@ -11,6 +11,7 @@ from tvm import relax
 from tuner.graph.bags import rewrite_bags
 from tuner.graph.concats import ConcatRewriter
 from tuner.graph.dense import DenseRewriter, WeightLayout
+from tuner.graph.pairs import rewrite_pairs
 from tuner.graph.products import rewrite_products
 from tuner.graph.reshapes import rewrite_reshapes
 from tuner.graph.rewrite import rewrite_calls
@@ -33,6 +34,16 @@ class PreparedModel:
         return [layout.pack(weights[layout.param]) for layout in self.layouts]
 
 
+#: In this order: each sees what those before it made.
+_REWRITERS = (
+    rewrite_products,
+    rewrite_pairs,
+    rewrite_reshapes,
+    rewrite_bags,
+    rewrite_reshapes,
+)
+
+
 def prepare(model: ImportedModel) -> PreparedModel:
     """Rewrite dense layers, products, bags and concatenations into our operators."""
     count = len(model.inputs)
@@ -45,13 +56,7 @@ def prepare(model: ImportedModel) -> PreparedModel:
     dense = DenseRewriter(names)
     mod = rewrite_calls(lower_splits(model.mod), dense)
     mod = _with_parameters(mod, [var for var, _ in dense.packed.values()])
-    for rewriter in (
-        rewrite_products,
-        rewrite_reshapes,
-        rewrite_bags,
-        rewrite_reshapes,
-        ConcatRewriter(),
-    ):
+    for rewriter in (*_REWRITERS, ConcatRewriter()):
         mod = rewrite_calls(mod, rewriter)
     mod = relax.transform.EliminateCommonSubexpr()(mod)
     layouts = [*plain, *(layout for _, layout in dense.packed.values())]

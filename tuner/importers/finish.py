@@ -25,7 +25,7 @@ def finish(
 ) -> ImportedModel:
     """Make an `ImportedModel` of a module whose ``main`` takes inputs, then `params` in order."""
     mod, used = tidy(mod, num_inputs)
-    params = {name: a for (name, a), keep in zip(params.items(), used, strict=True) if keep}
+    kept = {name: a for (name, a), keep in zip(params.items(), used, strict=True) if keep}
     main = mod["main"]
     inputs = list(main.params[:num_inputs])
     if not inputs:
@@ -44,12 +44,14 @@ def finish(
         source=source,
         mod=mod,
         inputs=specs,
-        params=params,
+        params=kept,
         batch_var=batch_var,
         fixed_batch=None if batch_var else int(batch),
         index_limits=find_index_limits(source, main, specs),
         digest=fingerprint or module_digest(mod),
         num_outputs=len(outputs),
+        fingerprint=fingerprint,
+        unused=frozenset(params) - frozenset(kept),
         notes=notes or {},
     )
 

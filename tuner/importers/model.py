@@ -70,6 +70,10 @@ class ImportedModel:
     digest: str
     #: Number of outputs of ``main``.
     num_outputs: int = 1
+    #: As `tuner.importers.read_weights` tells of the file; None where a graph has none.
+    fingerprint: str | None = None
+    #: Weights of the file that the graph never reads.
+    unused: frozenset[str] = frozenset()
     #: Free-form facts for reports, e.g. the exporter's version.
     notes: dict[str, str] = field(default_factory=dict)
 

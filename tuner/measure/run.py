@@ -25,16 +25,19 @@ class _Bench:
     output: int
     reference: np.ndarray
     scale: float
+    nbytes: int
 
 
-_bench: _Bench | None = None
+#: Most recently used last.
+_benches: dict[str, _Bench] = {}
+#: Room for the data of workloads that are tuned in turns.
+_ROOM = 2 << 30
 
 
 def _bench_of(workload: str, tir: str) -> _Bench:
-    """Data of a workload; the last one is kept, because candidates come in batches."""
-    global _bench
-    if _bench is None or _bench.workload != workload:
-        _bench = None
+    """Data of a workload; those used last are kept, because a job goes back and forth."""
+    bench = _benches.pop(workload, None)
+    if bench is None:
         facts = facts_of(tvm.ir.load_json(tir))
         plain = build_kernel(tir, host_arch(), None, None)
         if plain.code is None:
@@ -47,8 +50,12 @@ def _bench_of(workload: str, tir: str) -> _Bench:
                 break
         finite = reference[np.isfinite(reference)]
         scale = float(np.abs(finite).max()) if finite.size else 0.0
-        _bench = _Bench(workload, arguments, facts.output, reference, scale or 1.0)
-    return _bench
+        size = sum(a.nbytes for a in facts.arguments)
+        bench = _Bench(workload, arguments, facts.output, reference, scale or 1.0, size)
+        while _benches and size + sum(b.nbytes for b in _benches.values()) > _ROOM:
+            del _benches[next(iter(_benches))]
+    _benches[workload] = bench
+    return bench
 
 
 def run_kernel(

@@ -17,7 +17,7 @@ from tuner.ops.embedding_concat import (
     Segment,
     embedding_concat,
 )
-from tuner.ops.gather import gather
+from tuner.ops.gather import gather, pick_pairs
 
 #: Names of the kernels that read ``table, indices`` unchecked, along axis 0 of the table.
 GATHERS = ("embedding_bag", "bag_from_offsets", "gather")
@@ -39,4 +39,5 @@ __all__ = [
     "pack_dense",
     "pack_narrow",
     "packed_shape",
+    "pick_pairs",
 ]

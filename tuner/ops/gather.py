@@ -21,3 +21,20 @@ def gather(table: te.Tensor, indices: te.Tensor) -> te.Tensor:
         return table[(indices[at[:rank]] if rank else indices(), *at[rank:])]
 
     return te.compute((*indices.shape, *table.shape[1:]), read, name="gather")
+
+
+def pick_pairs(x: te.Tensor, first: te.Tensor, second: te.Tensor) -> te.Tensor:
+    """``y[b, n] = x[b, first[n], second[n]]``; indices are checked by the caller.
+
+    Parameters
+    ----------
+    x
+        ``[B, M, N]``.
+    first, second
+        ``[L]``, within M and N.
+    """
+    return te.compute(
+        (x.shape[0], first.shape[0]),
+        lambda b, n: x[b, first[n], second[n]],
+        name="pick_pairs",
+    )

@@ -23,7 +23,8 @@ from tuner.workloads.facts import Facts
 #: Largest tile: more rows than this leave no register for a panel.
 _MAX_ROWS, _MAX_PANELS = 28, 8
 _K_BLOCKS = (0, 64, 128, 256)
-_L1_BYTES = 32 * 1024
+#: Tiles that load more than twice as often as the best one cannot win.
+_LEAST_REUSE = 0.5
 
 
 class DenseTemplate(Template):
@@ -41,9 +42,17 @@ class DenseTemplate(Template):
         panels = padded // VECTOR
         per_panel = VECTOR // simd.lanes
 
+        tiles = [
+            (rows, columns)
+            for rows in divisors(batch, _MAX_ROWS)
+            for columns in divisors(panels, _MAX_PANELS)
+            if per_panel * columns * (rows + 1) + 1 <= simd.registers
+        ]
+        densest = max(_reuse(rows, columns) for rows, columns in tiles)
+
         def allowed(c: Config) -> bool:
-            registers = per_panel * c["panels"] * (c["rows"] + 1) + 1
-            if registers > simd.registers:
+            tile = (c["rows"], c["panels"])
+            if tile not in tiles or _reuse(*tile) < _LEAST_REUSE * densest:
                 return False
             if c["k_block"]:
                 # Cutting K pays only where the same panels are read for several row tiles.
@@ -125,6 +134,11 @@ class DenseTemplate(Template):
         sch.unroll(loops[-2])
         if not config["k_block"]:
             sch.unroll(loops[-3])
+
+
+def _reuse(rows: int, panels: int) -> float:
+    """Multiplications per load: what a tile asks of the load ports."""
+    return rows * panels / (rows + panels)
 
 
 def _unrolls(depth: int) -> tuple[int, ...]:

@@ -29,7 +29,7 @@ _KINDS = (
 
 #: Blocks that move data and compute nothing.
 _MOVES = re.compile(
-    r"(copy_|row_|gather|pack|.*_unpad$|T_(reshape|transpose|strided_slice|squeeze|expand_dims"
+    r"(copy_|row_|gather|pack|pick|.*_unpad$|T_(reshape|transpose|strided_slice|squeeze|expand_dims"
     r"|concat|split|broadcast_to))"
 )
 #: Blocks that read one row of a table for each element of their index.

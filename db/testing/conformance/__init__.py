@@ -13,6 +13,7 @@ from db.testing.conformance.catalog import CatalogConformance
 from db.testing.conformance.concurrency import ConcurrencyConformance
 from db.testing.conformance.jobs import JobConformance
 from db.testing.conformance.measurements import MeasurementConformance
+from db.testing.conformance.reports import ReportConformance
 
 __all__ = ["StoreConformance"]
 
@@ -23,6 +24,7 @@ class StoreConformance(
     JobConformance,
     MeasurementConformance,
     BestConformance,
+    ReportConformance,
     ConcurrencyConformance,
 ):
     """Everything a store promises; needs a fixture ``store`` that yields an empty one."""

@@ -41,6 +41,12 @@ class BestConformance(Conformance):
         assert _promote(world.store, *tries) == [True, False, True, False]
         assert _best(world.store) == tries[2].median
 
+    def test_repeating_a_promotion_changes_nothing(self, world: World) -> None:
+        of = measurement(1)
+        _promote(world.store, of)
+        assert _promote(world.store, of) == [True]
+        assert len(world.store.history(*KEY)) == 1
+
     def test_a_best_record_is_complete(self, world: World) -> None:
         of = measurement(1)
         _promote(world.store, of)

@@ -66,6 +66,10 @@ class MeasurementConformance(Conformance):
         with pytest.raises(NotFound, match="add_toolchain"):
             world.store.add_measurements([measurement(1, toolchain="unknown")])
 
+    def test_an_unknown_job_is_refused(self, world: World) -> None:
+        with pytest.raises(NotFound, match="unknown job 7"):
+            world.store.add_measurements([measurement(1, job_id=7)])
+
     def test_results_of_a_lost_job_are_kept(self, world: World) -> None:
         world.campaign()
         dead = world.lease("dead", lease_s=-1.0)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-import threading
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -56,8 +57,11 @@ def test_scores_spread(model: nn.Module) -> None:
 
 
 def test_import_starts_no_thread() -> None:
-    build_ctr("WDL")
-    assert threading.active_count() == 1
+    code = (
+        "import threading; from examples.deepctr import build_ctr; build_ctr('WDL');"
+        "assert threading.active_count() == 1, threading.enumerate()"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

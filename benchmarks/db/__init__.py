@@ -1,0 +1,1 @@
+"""Figures of the shared database, and the plans behind them."""

@@ -1,0 +1,168 @@
+"""Reports: the samples of a job, two nights side by side, the size of everything."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from db.domain.measurements import Measurement
+from db.domain.reports import BestAt, Change, Sample, Stats
+from db.errors import NotFound
+from db.schema import HEAD, catalog, metadata, queue, records
+from db.store._measurements import measurement_query, measurements, to_measurement
+from db.store._part import Part, Row, Select
+
+promotions = records.promotions
+
+
+class Reports(Part):
+    """Reading what happened."""
+
+    def measurement(self, uid: str) -> Measurement:
+        query = measurement_query.where(measurements.c.uid == uid)
+        row = self._db.read(lambda connection: connection.execute(query).first())
+        if row is None:
+            raise NotFound(f"unknown measurement {uid!r}; it may have been pruned")
+        return to_measurement(row)
+
+    def samples(self, job_id: int, *, after: int = 0, limit: int = 10_000) -> list[Sample]:
+        query = (
+            sa.select(
+                measurements.c.id,
+                measurements.c.measured_at,
+                measurements.c.uid,
+                catalog.workloads.c.digest,
+                records.tuning_records.c.candidate,
+                measurements.c.strategy,
+                measurements.c.attempt,
+                measurements.c.median,
+                measurements.c.error_kind,
+            )
+            .select_from(measurements)
+            .join(catalog.workloads, catalog.workloads.c.id == measurements.c.workload_id)
+            .join(records.tuning_records, records.tuning_records.c.id == measurements.c.record_id)
+            .where(measurements.c.job_id == job_id, measurements.c.id > after)
+            .order_by(measurements.c.id)
+            .limit(limit)
+        )
+        rows = self._db.read(lambda connection: connection.execute(query).all())
+        return [Sample(*row) for row in rows]
+
+    def compare(
+        self,
+        before: datetime,
+        after: datetime,
+        *,
+        arch: str | None = None,
+        toolchain_before: str | None = None,
+        toolchain_after: str | None = None,
+        regime: str = "warm",
+    ) -> list[Change]:
+        def body(connection: sa.Connection) -> list[Change]:
+            old = _best_at(connection, before, arch, toolchain_before, regime)
+            new = _best_at(connection, after, arch, toolchain_after, regime)
+            return [
+                Change(
+                    workload=row.digest,
+                    name=row.name,
+                    arch=row.arch,
+                    before=_best(old.get(key)),
+                    after=_best(new.get(key)),
+                )
+                for key, row in (old | new).items()
+            ]
+
+        return sorted(self._db.read(body), key=_regressions_first)
+
+    def stats(self) -> Stats:
+        def body(connection: sa.Connection) -> Stats:
+            rows = {
+                table.name: _scalar(connection, sa.select(sa.func.count()).select_from(table))
+                for table in metadata.sorted_tables
+            }
+            by_state = sa.select(queue.jobs.c.state, sa.func.count()).group_by(queue.jobs.c.state)
+            by_arch = (
+                sa.select(catalog.cpu_archs.c.name, sa.func.count())
+                .join(records.best_records)
+                .group_by(catalog.cpu_archs.c.name)
+            )
+            # Ids grow with time, so the first and the last row tell without reading the others.
+            moment = sa.select(measurements.c.measured_at).limit(1)
+            first = connection.execute(moment.order_by(measurements.c.id)).scalar()
+            last = connection.execute(moment.order_by(measurements.c.id.desc())).scalar()
+            return Stats(
+                url=self._db.backend.masked,
+                revision=HEAD,
+                size=self._db.backend.size(connection),
+                rows=rows,
+                jobs=_counts(connection, by_state),
+                best_records=_counts(connection, by_arch),
+                first_measured_at=first,
+                last_measured_at=last,
+            )
+
+        return self._db.read(body)
+
+
+def _scalar(connection: sa.Connection, query: sa.Select[int]) -> int:
+    return connection.execute(query).scalar_one()
+
+
+def _counts(connection: sa.Connection, query: Select) -> dict[str, int]:
+    return {row[0]: row[1] for row in connection.execute(query)}
+
+
+def _best_at(
+    connection: sa.Connection,
+    at: datetime,
+    arch: str | None,
+    toolchain: str | None,
+    regime: str,
+) -> dict[tuple[str, str], Row]:
+    """The fastest promotion of each workload and architecture that stood at a moment."""
+    query = (
+        sa.select(
+            catalog.workloads.c.digest,
+            catalog.workloads.c.name,
+            catalog.cpu_archs.c.name.label("arch"),
+            catalog.toolchains.c.key.label("toolchain"),
+            promotions.c.run_secs,
+            promotions.c.strategy,
+            measurements.c.uid,
+        )
+        .select_from(promotions)
+        .join(catalog.workloads, catalog.workloads.c.id == promotions.c.workload_id)
+        .join(catalog.cpu_archs, catalog.cpu_archs.c.id == promotions.c.arch_id)
+        .join(catalog.toolchains, catalog.toolchains.c.id == promotions.c.toolchain_id)
+        .join(measurements, measurements.c.id == promotions.c.measurement_id)
+        .where(
+            promotions.c.regime == regime,
+            promotions.c.promoted_at <= at,
+            sa.or_(promotions.c.revoked_at.is_(None), promotions.c.revoked_at > at),
+        )
+        # Slowest first, so that the fastest is what stays under its key.
+        .order_by(promotions.c.run_secs.desc(), promotions.c.id)
+    )
+    if arch is not None:
+        query = query.where(catalog.cpu_archs.c.name == arch)
+    if toolchain is not None:
+        query = query.where(catalog.toolchains.c.key == toolchain)
+    return {(row.digest, row.arch): row for row in connection.execute(query)}
+
+
+def _best(row: Row | None) -> BestAt | None:
+    if row is None:
+        return None
+    return BestAt(row.run_secs, row.strategy, row.toolchain, row.uid)
+
+
+def _regressions_first(change: Change) -> tuple[float, str, str]:
+    # Rolled back to nothing is the worst; new ones come last.
+    if change.after is None:
+        order = 0.0
+    elif change.speedup is None:
+        order = float("inf")
+    else:
+        order = change.speedup
+    return order, change.name, change.arch

@@ -1,0 +1,106 @@
+"""The entry to serving: one database, one CPU architecture, any number of models."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any, Self
+
+from db import open_store
+from runtime.compiler import compile_bucket
+from runtime.lookup import Lookup, StoreLookup, no_records
+from runtime.model import Model
+from runtime.weights import WeightSchema
+from tuner.arch import host_arch, resolve, runs_on, toolchain
+from tuner.errors import TunerError
+from tuner.graph.prepare import prepare
+from tuner.importers import import_model
+
+#: Batch sizes that get kernels of their own unless the caller says otherwise.
+DEFAULT_BUCKETS = (1, 16, 64, 256)
+
+
+class Engine:
+    """Loads models with the best kernels that a database has.
+
+    Parameters
+    ----------
+    db
+        URL of the log database; None takes ``TUNEFLEET_DB``, else SQLite in the working
+        directory. It is only read.
+    arch
+        CPU architecture to compile for; None is this host's. Another one has to run here.
+    use_records
+        False serves default schedules only, for comparison.
+
+    Raises
+    ------
+    db.DbError
+        If the database is absent or of another revision.
+    tuner.errors.UnknownArchitecture
+        If there is no such architecture.
+    """
+
+    def __init__(
+        self, db: str | None = None, *, arch: str | None = None, use_records: bool = True
+    ) -> None:
+        self.arch = host_arch() if arch is None else resolve(arch)
+        if not runs_on(self.arch, host_arch()):
+            raise TunerError(
+                f"kernels for {self.arch.name} do not run on this host ({host_arch().name})"
+            )
+        self._store = open_store(db, create=False, read_only=True) if use_records else None
+        self._lookup: Lookup = StoreLookup(self._store) if self._store else no_records
+        #: Buckets compiled so far.
+        self.compile_count = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the database; loaded models serve on."""
+        if self._store is not None:
+            self._store.close()
+
+    def load(self, model: Any, buckets: Sequence[int] = DEFAULT_BUCKETS) -> Model:
+        """Import a model and compile it for each bucket.
+
+        Parameters
+        ----------
+        model
+            Path to a ``.pt2`` or ``.onnx`` file, or an ``ExportedProgram``.
+        buckets
+            Batch sizes to specialise for, each at least 1.
+
+        Raises
+        ------
+        tuner.errors.ModelError
+            If it cannot be imported.
+        """
+        sizes = sorted(set(buckets))
+        if not sizes or sizes[0] < 1:
+            raise TunerError(f"buckets are batch sizes of at least 1, not {list(buckets)}")
+        imported = import_model(model)
+        if imported.fixed_batch is not None:
+            sizes = [imported.fixed_batch]
+        prepared = prepare(imported)
+        schema = WeightSchema(prepared)
+        weights = schema.pack(imported.params)
+        compiled = []
+        for batch in sizes:
+            compiled.append(compile_bucket(prepared, batch, self.arch, self._lookup))
+            self.compile_count += 1
+        # The packed copy is the one that serves: the imported one is let go.
+        light = dataclasses.replace(imported, params={})
+        return Model(
+            light, schema, weights, compiled, arch=self.arch.name, toolchain=toolchain().key
+        )

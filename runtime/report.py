@@ -1,0 +1,74 @@
+"""Which kernels serve a model, and where each came from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class KernelReport:
+    """One workload of one bucket."""
+
+    #: Digest of the workload.
+    workload: str
+    #: One line for people.
+    name: str
+    op_kind: str
+    #: Calls per inference.
+    calls: int
+    #: ``"record"`` (from the database) or ``"default"`` (the template's default schedule).
+    served_by: str
+    #: Why it is not served by a record, if there was one; else empty.
+    reason: str = ""
+    #: Seconds per call that the record was measured at; None for a default.
+    expected_secs: float | None = None
+    #: Seconds per call of the default schedule when the record was made.
+    default_secs: float | None = None
+    strategy: str | None = None
+    #: When the record became the best, ISO 8601.
+    recorded_at: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BucketReport:
+    """One bucket of a model."""
+
+    batch: int
+    kernels: Sequence[KernelReport]
+    #: Time to schedule and compile it, in seconds.
+    compile_secs: float
+
+    @property
+    def from_records(self) -> int:
+        """Kernels served by a record."""
+        return sum(k.served_by == "record" for k in self.kernels)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelReport:
+    """A loaded model."""
+
+    source: str
+    arch: str
+    toolchain: str
+    buckets: Sequence[BucketReport]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same as plain containers, for JSON."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        lines = [f"{self.source} on {self.arch}"]
+        for bucket in self.buckets:
+            lines.append(
+                f"  batch {bucket.batch}: {bucket.from_records} of {len(bucket.kernels)} kernels "
+                f"from the database, compiled in {bucket.compile_secs:.1f} s"
+            )
+            for k in bucket.kernels:
+                secs = "" if k.expected_secs is None else f"{k.expected_secs * 1e6:10.1f} µs"
+                times = f" x{k.calls}" if k.calls > 1 else ""
+                reason = f" ({k.reason})" if k.reason else ""
+                lines.append(f"    {k.served_by:8}{secs:14} {k.name}{times}{reason}")
+        return "\n".join(lines)

@@ -1,0 +1,135 @@
+"""`tunefleet models`: which models there are."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from scheduler.cli.params import (
+    LARGEST_BUCKET,
+    BucketList,
+    database_option,
+    database_url,
+    json_option,
+    read_store,
+    require_model_file,
+    write_store,
+)
+
+if TYPE_CHECKING:
+    from db import StoredModelVersion
+
+DEFAULT_BUCKETS = (1, 16, 64, 256)
+
+
+@click.group()
+def models() -> None:
+    """Add models and list them."""
+
+
+@models.command("add")
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--name", metavar="NAME", help="Name of the model.  [default: that of the file]")
+@click.option(
+    "--buckets",
+    type=BucketList(),
+    metavar="LIST",
+    help="Batch sizes to tune for.  [default: those of --traffic, else 1,16,64,256]",
+)
+@click.option(
+    "--traffic",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help='Share of the calls per batch size, as JSON: {"1": 0.2, "16": 0.8}.',
+)
+@database_option
+@click.pass_context
+def add(
+    ctx: click.Context,
+    path: Path,
+    name: str | None,
+    buckets: tuple[int, ...] | None,
+    traffic: Path | None,
+) -> None:
+    """Add the model in the file PATH (.pt2 or .onnx), or a new version of it."""
+    require_model_file(path)
+    shares = read_traffic(traffic) if traffic else None
+    if shares is not None and buckets is not None and set(shares) != set(buckets):
+        listed = ",".join(map(str, sorted(shares)))
+        raise click.UsageError(f"--traffic names the batch sizes {listed}, --buckets others")
+    sizes = buckets or (tuple(shares) if shares else DEFAULT_BUCKETS)
+
+    from scheduler.campaigns import add_model
+    from scheduler.cli.quiet import quiet
+
+    with quiet(), write_store(database_url(ctx)) as store:
+        version = add_model(store, path.absolute(), name=name, buckets=sizes, traffic=shares)
+    listed = ", ".join(map(str, sorted(version.traffic)))
+    click.echo(f"{version.model}: version {version.id}, buckets {listed}")
+    click.echo(f"tune it with: tunefleet tune {version.model}")
+
+
+@models.command("list")
+@json_option
+@database_option
+@click.pass_context
+def list_models(ctx: click.Context, as_json: bool) -> None:
+    """List the models, each in its latest version."""
+    from scheduler.cli import output
+
+    with read_store(ctx) as store:
+        found = store.models()
+    if as_json:
+        output.print_json({"models": [describe(version) for version in found]})
+        return
+    if not found:
+        click.echo("no models yet; add one with: tunefleet models add PATH")
+        return
+    table = output.table("model", "version", "buckets", "seen last", "source", right=["version"])
+    # The end of a path says more than its beginning.
+    table.columns[-1].no_wrap = False
+    table.columns[-1].overflow = "fold"
+    for version in found:
+        table.add_row(
+            version.model,
+            str(version.id),
+            ",".join(map(str, sorted(version.traffic))),
+            output.local_time(version.seen_at),
+            version.source,
+        )
+    output.console().print(table)
+
+
+def describe(version: StoredModelVersion) -> dict[str, Any]:
+    """A model version for programs."""
+    return {
+        "id": version.id,
+        "name": version.model,
+        "digest": version.digest,
+        "source": version.source,
+        "inputs": dict(version.input_schema),
+        "buckets": sorted(version.traffic),
+        "traffic": {str(batch): share for batch, share in sorted(version.traffic.items())},
+        "added_at": version.added_at,
+        "seen_at": version.seen_at,
+    }
+
+
+def read_traffic(file: Path) -> dict[int, float]:
+    """Read the share of the calls per batch size; the shares are made to add up to 1."""
+    try:
+        shares = {int(batch): float(share) for batch, share in json.loads(file.read_text()).items()}
+    except (ValueError, TypeError, AttributeError) as error:
+        raise click.ClickException(
+            f'{file}: not a share per batch size, e.g. {{"1": 0.2, "16": 0.8}}'
+        ) from error
+    total = sum(shares.values())
+    sound = all(1 <= batch <= LARGEST_BUCKET and share >= 0 for batch, share in shares.items())
+    if not sound or not 0 < total < float("inf"):
+        raise click.ClickException(
+            f"{file}: batch sizes go from 1 to {LARGEST_BUCKET}, and shares are not negative"
+        )
+    return {batch: share / total for batch, share in sorted(shares.items())}

@@ -1,0 +1,109 @@
+"""New weights serve at once, compile nothing, and are refused whole if they do not fit."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from runtime import Engine, Model, RefreshError
+from tests.models import SMALL_DLRM
+from tests.unit.runtime.conftest import torch_scores
+
+
+@pytest.fixture(scope="module")
+def newer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from examples.dlrm import export_dlrm
+
+    path = tmp_path_factory.mktemp("newer") / "dlrm.pt2"
+    export_dlrm(path, seed=7, config=SMALL_DLRM)
+    return path
+
+
+def test_from_a_file(own: Model, engine: Engine, newer: Path) -> None:
+    inputs = own.random_inputs(8)
+    before, compiled = own(*inputs), engine.compile_count
+    own.refresh(newer)
+    after = own(*inputs)
+    assert engine.compile_count == compiled
+    assert np.abs(after - before).max() > 1e-3
+    np.testing.assert_allclose(after, torch_scores(newer, *inputs), atol=1e-5, rtol=0)
+
+
+def test_from_a_mapping_of_some_weights(own: Model) -> None:
+    inputs = own.random_inputs(8)
+    name, (shape, dtype) = next(
+        (n, s) for n, s in own.parameters.items() if n.startswith("top") and len(s[0]) == 2
+    )
+    before = own(*inputs)
+    own.refresh({name: np.zeros(shape, dtype)})
+    assert np.abs(own(*inputs) - before).max() > 0
+
+
+def test_another_graph_is_refused(own: Model, tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    from examples.dlrm import export_dlrm
+
+    other = tmp_path / "wider.pt2"
+    export_dlrm(other, config=replace(SMALL_DLRM, top=(64, 16)))
+    inputs = own.random_inputs(8)
+    before = own(*inputs)
+    with pytest.raises(RefreshError, match="another graph"):
+        own.refresh(other)
+    np.testing.assert_array_equal(own(*inputs), before)
+
+
+def test_unknown_wrong_and_broken_weights_are_refused(own: Model) -> None:
+    name, (shape, dtype) = next(iter(own.parameters.items()))
+    inputs = own.random_inputs(8)
+    before = own(*inputs)
+    with pytest.raises(RefreshError, match="the model has no nobody"):
+        own.refresh({"nobody": np.zeros(3, np.float32)})
+    with pytest.raises(RefreshError, match=f"weight {name} is float32"):
+        own.refresh({name: np.zeros((1, 1), dtype)})
+    with pytest.raises(RefreshError, match="not finite"):
+        own.refresh({name: np.full(shape, np.nan, dtype)})
+    np.testing.assert_array_equal(own(*inputs), before)
+
+
+def test_no_call_sees_a_mixture(own: Model, newer: Path, small_dlrm: Path) -> None:
+    inputs = own.random_inputs(8)
+    old = own(*inputs)
+    own.refresh(newer)
+    new = own(*inputs)
+    stop = threading.Event()
+    strange: list[np.ndarray] = []
+
+    def score() -> None:
+        while not stop.is_set():
+            scores = own(*inputs)
+            if not (np.array_equal(scores, old) or np.array_equal(scores, new)):
+                strange.append(scores)
+
+    threads = [threading.Thread(target=score) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for path in [small_dlrm, newer] * 10:
+        own.refresh(path)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert not strange
+
+
+def test_a_whole_state_dict_and_an_exported_program(
+    own: Model, engine: Engine, newer: Path, small_dlrm: Path
+) -> None:
+    import torch
+
+    inputs = own.random_inputs(8)
+    expected = torch_scores(newer, *inputs)
+    program = torch.export.load(newer)
+    own.refresh(dict(program.state_dict))
+    np.testing.assert_allclose(own(*inputs), expected, atol=1e-5, rtol=0)
+    other = engine.load(torch.export.load(small_dlrm), buckets=(8,))
+    other.refresh(newer)
+    np.testing.assert_allclose(other(*inputs), expected, atol=1e-5, rtol=0)

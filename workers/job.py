@@ -1,0 +1,233 @@
+"""Runs one job: tunes the workloads of one bucket until its budget is spent.
+
+Builds run ahead of measurements, each in a child process of its own. Every outcome is stored
+before the next one is asked for, so that a crash loses at most what is being measured.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+from db import CpuArch, Lease, Measurement, Store, Task, measurement_uid
+from tuner.arch import toolchain
+from tuner.measure import Builder, BuildResult, Failure, Measurer, RunResult
+from tuner.strategy import Candidate
+from workers.champion import Champion, Ring
+from workers.host import cpu_model, host_name
+from workers.task import TaskState
+
+
+@dataclass(frozen=True, slots=True)
+class JobOptions:
+    """How a job is run."""
+
+    #: Candidates built ahead of the one being measured.
+    build_ahead: int = 3
+    #: Validity of the lease, in seconds; renewed at a quarter of it.
+    lease_s: float = 60.0
+    #: Seconds between two calibrations.
+    calibrate_every_s: float = 10.0
+
+
+@dataclass(slots=True)
+class _Planned:
+    state: TaskState
+    candidate: Candidate
+    build: Future[BuildResult]
+
+
+class _Job:
+    def __init__(
+        self,
+        store: Store,
+        lease: Lease,
+        builder: Builder,
+        measurer: Measurer,
+        options: JobOptions,
+        core: int | None,
+    ) -> None:
+        self.store, self.lease, self.options = store, lease, options
+        self.builder, self.measurer, self.core = builder, measurer, core
+        self.job = lease.job
+        self.arch: CpuArch = next(a for a in store.archs() if a.name == self.job.arch)
+        self.toolchain = store.add_toolchain(toolchain())
+        self.calibration: dict[str, float] = {}
+        self._calibrated = self._renewed = 0.0
+        self.measured = 0
+
+    def states(self) -> list[TaskState]:
+        """The workloads of the job's bucket, with all that is known of them."""
+        tasks = self.store.tasks(self.job.model_version, self.job.arch, self.job.bucket)
+        digests = [t.workload.digest for t in tasks]
+        best = self.store.best_records(digests, self.arch.name, self.toolchain)
+        return [self._state(task, Champion.of(best.get(task.workload.digest))) for task in tasks]
+
+    def _state(self, task: Task, champion: Champion | None) -> TaskState:
+        digest = task.workload.digest
+        ring = Ring(
+            self.store,
+            self.builder,
+            self.measurer,
+            self.arch,
+            workload=digest,
+            tir=task.workload.tir,
+            champion=champion,
+        )
+        known = dict(self.store.measured(digest, self.arch.name, self.toolchain))
+        state = TaskState.create(
+            task, self.arch, ring, strategy=self.job.strategy, seed=self.job.seed, known=known
+        )
+        if champion is None and state.best is not None:
+            self._crown_known(state)
+        return state
+
+    def _crown_known(self, state: TaskState) -> None:
+        """An earlier run was cut between measuring and promoting: make up for it."""
+        tir = state.task.workload.tir
+        for measured in self.store.top_measurements(
+            state.digest, self.arch.name, self.toolchain, limit=3
+        ):
+            built = self.builder.build(tir, self.arch, config=None, trace=measured.trace)
+            if built.code is None:
+                continue
+            ran = self.measurer.run(state.digest, tir, built.code, best=None)
+            if ran.failure is None and state.ring.challenge(measured, built.code, ran):
+                return
+
+    def stored(self) -> int:
+        """Candidates that earlier attempts of this job measured: they count in its budget."""
+        jobs = self.store.job_progress(self.job.campaign_id)
+        return next(j.measurements for j in jobs if j.job.id == self.job.id)
+
+    def keep_alive(self) -> None:
+        """Renew the lease and the calibration when they are due; raises `LeaseLost`."""
+        now = time.monotonic()
+        if now - self._renewed > self.options.lease_s / 4:
+            self.lease = self.store.renew(self.lease, self.options.lease_s)
+            self._renewed = now
+        if now - self._calibrated > self.options.calibrate_every_s:
+            self.calibration = self.measurer.calibrate()
+            self._calibrated = now
+
+    def record(self, planned: _Planned, built: BuildResult, ran: RunResult | None) -> Measurement:
+        """Store one outcome."""
+        failure: Failure | None = built.failure or (ran.failure if ran else None)
+        measurement = Measurement(
+            uid=measurement_uid(self.job.id, self.job.attempt, planned.candidate.digest),
+            job_id=self.job.id,
+            attempt=self.job.attempt,
+            workload=planned.state.digest,
+            arch=self.arch.name,
+            toolchain=self.toolchain,
+            candidate=planned.candidate.digest,
+            strategy=self.job.strategy,
+            config=planned.candidate.config,
+            trace=built.trace,
+            run_secs=ran.run_secs if ran and failure is None else (),
+            error_kind=failure.kind if failure else None,
+            error_text=failure.text if failure else None,
+            host=host_name(),
+            cpu=cpu_model(),
+            core=self.core,
+            calibration=self.calibration,
+            build_secs=built.secs,
+        )
+        self.store.add_measurements([measurement])
+        self.measured += 1
+        return measurement
+
+
+def run_job(
+    store: Store,
+    lease: Lease,
+    builder: Builder,
+    measurer: Measurer,
+    options: JobOptions = JobOptions(),
+    *,
+    core: int | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> int:
+    """Tune the workloads of a job within its budget and promote the winners.
+
+    Returns
+    -------
+    Number of candidates measured now, failed ones included.
+
+    Raises
+    ------
+    db.LeaseLost
+        If the job was taken away meanwhile; what was measured is stored.
+    """
+    job = _Job(store, lease, builder, measurer, options, core)
+    states = job.states()
+    already = job.stored()
+    seconds = job.job.seconds
+
+    def spent() -> bool:
+        if should_stop():
+            return True
+        # Time ends the search, but every workload gets its default schedule measured: what the
+        # database knows of a bucket is whole, however slow the host was today.
+        untried = any(s.trials + s.pending == 0 and not s.exhausted for s in states)
+        if seconds is not None and time.monotonic() - start > seconds and not untried:
+            return True
+        tried = already + job.measured + sum(s.pending for s in states)
+        return job.job.trials is not None and tried >= job.job.trials
+
+    job.keep_alive()
+    # Starting the measuring child takes seconds; the budget is for searching.
+    start = time.monotonic()
+    queue: deque[_Planned] = deque()
+    with ThreadPoolExecutor(1, thread_name_prefix="build") as pool:
+        try:
+            while True:
+                while len(queue) <= options.build_ahead and not spent():
+                    planned = _plan(job, states, pool)
+                    if planned is None:
+                        break
+                    queue.append(planned)
+                if not queue:
+                    break
+                planned = queue.popleft()
+                job.keep_alive()
+                built = planned.build.result()
+                ran = None
+                if built.code is not None:
+                    ran = measurer.run(
+                        planned.state.digest,
+                        planned.state.task.workload.tir,
+                        built.code,
+                        best=planned.state.best,
+                    )
+                measured = job.record(planned, built, ran)
+                planned.state.tell(planned.candidate, measured.median)
+                if built.code is not None and ran is not None and ran.failure is None:
+                    planned.state.ring.challenge(measured, built.code, ran)
+        finally:
+            for waiting in queue:
+                waiting.build.cancel()
+    store.finish(job.lease, f"{job.measured} candidates measured")
+    return job.measured
+
+
+def _plan(job: _Job, states: list[TaskState], pool: ThreadPoolExecutor) -> _Planned | None:
+    """Ask the workload that has most to gain for a candidate, and start building it."""
+    peak = job.calibration.get("fma_gflops")
+    open_states = [s for s in states if not s.exhausted]
+    if not open_states:
+        return None
+    state = max(open_states, key=lambda s: s.gain(peak))
+    (candidate,) = state.strategy.ask(1)
+    state.pending += 1
+    build = pool.submit(
+        job.builder.build,
+        state.task.workload.tir,
+        job.arch,
+        config=candidate.config,
+        trace=candidate.trace,
+    )
+    return _Planned(state, candidate, build)
