@@ -17,6 +17,7 @@ import tvm
 from tvm import te
 
 from tuner.arch import host_arch
+from tuner.arena import Arena
 from tuner.measure import LocalBuilder, LocalMeasurer, MeasureOptions
 from tuner.measure.calibration import fma_gflops
 from tuner.measure.compile import load_kernel
@@ -79,8 +80,11 @@ def compare(code: str, batch: int, k: int, n: int, rounds: int) -> tuple[float, 
     torch.set_num_threads(1)
     rng = np.random.default_rng(0)
     x, w, b = (rng.standard_normal(s).astype(np.float32) for s in ((batch, k), (n, k), (n,)))
-    out = tvm.runtime.tensor(np.zeros((batch, n), np.float32))
-    arguments = [tvm.runtime.tensor(a) for a in (x, pack_dense(w, transposed=False), b)]
+    data = [x, pack_dense(w, transposed=False), b, np.zeros((batch, n), np.float32)]
+    arena = Arena((a.shape, "float32") for a in data)
+    arguments = [arena.empty(a.shape, "float32") for a in data]
+    for tensor, array in zip(arguments, data, strict=True):
+        np.copyto(np.from_dlpack(tensor), array)
     tx, tw, tb = (torch.tensor(a) for a in (x, w, b))
     flops = 2.0 * batch * k * n
     number = max(1, int(0.02 / (flops / 100e9)))
@@ -88,7 +92,7 @@ def compare(code: str, batch: int, k: int, n: int, rounds: int) -> tuple[float, 
     rates, parts, ratios = [], [], []
     for _ in range(rounds):
         peak = fma_gflops(0.005)
-        ours = float(kernel(*arguments, out).results[0])
+        ours = float(kernel(*arguments).results[0])
         start = time.perf_counter()
         for _ in range(number):
             expected = torch.relu(torch.nn.functional.linear(tx, tw, tb))
@@ -96,7 +100,7 @@ def compare(code: str, batch: int, k: int, n: int, rounds: int) -> tuple[float, 
         rates.append(flops / ours / 1e9)
         parts.append(flops / ours / 1e9 / peak)
         ratios.append(theirs / ours)
-    error = np.abs(out.numpy() - expected.numpy()).max()
+    error = np.abs(arguments[-1].numpy() - expected.numpy()).max()
     assert error < 1e-3, f"differs from PyTorch by {error}"
     return statistics.median(rates), statistics.median(parts), statistics.median(ratios)
 

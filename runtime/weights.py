@@ -9,6 +9,7 @@ import tvm
 import tvm_ffi
 
 from runtime.errors import RefreshError
+from tuner.arena import Arena
 from tuner.graph.dense import WeightLayout
 from tuner.graph.prepare import PreparedModel
 
@@ -35,10 +36,11 @@ class WeightSchema:
             If a weight is unknown, missing, of another shape or dtype, or not finite.
         """
         self._check(weights, complete=old is None)
+        arena = Arena((n.shape, n.dtype) for n in self._layouts if n.param in weights)
         tensors = []
         for i, layout in enumerate(self._layouts):
             if layout.param in weights:
-                tensors.append(_packed(layout, weights[layout.param]))
+                tensors.append(_packed(layout, arena, weights[layout.param]))
             else:
                 assert old is not None
                 tensors.append(old.tensors[i])
@@ -77,9 +79,8 @@ class PackedWeights:
         self.nbytes = sum(np.from_dlpack(t).nbytes for t in tensors)
 
 
-def _packed(layout: WeightLayout, array: np.ndarray) -> tvm.runtime.Tensor:
-    # Kernels read whole registers: TVM's allocator aligns to them, numpy's does not.
-    tensor = tvm.runtime.empty(layout.shape, layout.dtype)
+def _packed(layout: WeightLayout, arena: Arena, array: np.ndarray) -> tvm.runtime.Tensor:
+    tensor = arena.empty(layout.shape, layout.dtype)
     np.copyto(np.from_dlpack(tensor), layout.pack(array))
     return tensor
 

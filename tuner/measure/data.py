@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import tvm
 
+from tuner.arena import Arena
 from tuner.workloads.facts import Argument, Facts
 
 #: Random numbers drawn for one tensor; larger ones repeat them.
@@ -23,14 +24,17 @@ def make_arguments(
         value elsewhere, such as a logarithm.
     """
     rng = np.random.default_rng(seed)
-    tensors = [_make(a, rng, positive) for a in facts.arguments]
+    arena = Arena((a.shape, a.dtype) for a in facts.arguments)
+    tensors = [_make(a, arena, rng, positive) for a in facts.arguments]
     if "bag_from_offsets" in facts.extents:
         _spread_offsets(facts, tensors)
     return tensors
 
 
-def _make(argument: Argument, rng: np.random.Generator, positive: bool) -> tvm.runtime.Tensor:
-    tensor = tvm.runtime.empty(argument.shape, argument.dtype)
+def _make(
+    argument: Argument, arena: Arena, rng: np.random.Generator, positive: bool
+) -> tvm.runtime.Tensor:
+    tensor = arena.empty(argument.shape, argument.dtype)
     view = np.from_dlpack(tensor)
     if argument.rows or view.dtype.kind in "iu":
         view[...] = rng.integers(0, argument.rows or 2, view.shape)
