@@ -1,7 +1,10 @@
 """Dense layers of the example model: % of the FMA peak and the ratio to PyTorch, on one core.
 
 Every layer with K, N >= 128 is tuned by the autotvm strategy for some seconds; then the tuned
-kernel, the FMA peak and PyTorch's ``relu(linear(x))`` run in turns on the same core.
+kernel, the FMA peak and PyTorch's ``relu(linear(x))`` run in turns on the same core, a millisecond
+each. Other tenants of a shared machine slow a kernel that lives in the L2 and L3 caches more than
+a loop that lives in registers, so two figures are printed: the fastest turn of the kernel against
+the fastest of the peak, and the medians of both.
 """
 
 from __future__ import annotations
@@ -51,8 +54,12 @@ def tune(func: tvm.tirx.PrimFunc, seconds: float, options: MeasureOptions) -> tu
     strategy = AutoTvmStrategy(digest, facts, host_arch())
     builder, measurer = LocalBuilder(options), LocalMeasurer(options)
     found: list[tuple[float, str]] = []
-    trials, end = 0, time.monotonic() + seconds
+    trials = 0
     try:
+        # Starting the children takes seconds; the budget is for searching.
+        measurer.calibrate()
+        builder.build(tir, host_arch(), config=None, trace=None)
+        end = time.monotonic() + seconds
         while time.monotonic() < end and strategy.remaining:
             (candidate,) = strategy.ask(1)
             built = builder.build(tir, host_arch(), config=candidate.config, trace=None)
@@ -73,8 +80,10 @@ def tune(func: tvm.tirx.PrimFunc, seconds: float, options: MeasureOptions) -> tu
     return min(zip(runs, finalists, strict=True), key=lambda pair: pair[0].median)[1], trials
 
 
-def compare(code: str, batch: int, k: int, n: int, rounds: int) -> tuple[float, float, float]:
-    """Medians of GFLOP/s, of the part of the peak, and of PyTorch's time over ours."""
+def compare(
+    code: str, batch: int, k: int, n: int, rounds: int
+) -> tuple[float, float, float, float]:
+    """Best GFLOP/s, its part of the best peak, the same of medians, PyTorch's time over ours."""
     import torch
 
     torch.set_num_threads(1)
@@ -87,45 +96,52 @@ def compare(code: str, batch: int, k: int, n: int, rounds: int) -> tuple[float, 
         np.copyto(np.from_dlpack(tensor), array)
     tx, tw, tb = (torch.tensor(a) for a in (x, w, b))
     flops = 2.0 * batch * k * n
-    number = max(1, int(0.02 / (flops / 100e9)))
+    number = max(1, int(0.001 / (flops / 150e9)))
     kernel = load_kernel(code).time_evaluator("main", tvm.cpu(), number=number, repeat=1)
-    rates, parts, ratios = [], [], []
+    peaks, rates, ratios = [], [], []
     for _ in range(rounds):
-        peak = fma_gflops(0.005)
+        peaks.append(fma_gflops(0.001))
         ours = float(kernel(*arguments).results[0])
         start = time.perf_counter()
         for _ in range(number):
             expected = torch.relu(torch.nn.functional.linear(tx, tw, tb))
         theirs = (time.perf_counter() - start) / number
         rates.append(flops / ours / 1e9)
-        parts.append(flops / ours / 1e9 / peak)
         ratios.append(theirs / ours)
     error = np.abs(arguments[-1].numpy() - expected.numpy()).max()
     assert error < 1e-3, f"differs from PyTorch by {error}"
-    return statistics.median(rates), statistics.median(parts), statistics.median(ratios)
+    return (
+        max(rates),
+        max(rates) / max(peaks),
+        statistics.median(rates) / statistics.median(peaks),
+        statistics.median(ratios),
+    )
 
 
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(prog="benchmarks dense", description=__doc__)
     parser.add_argument("--seconds", type=float, default=20.0, help="tuning time of each layer")
-    parser.add_argument("--rounds", type=int, default=25, help="turns of the comparison")
+    parser.add_argument("--rounds", type=int, default=300, help="turns of the comparison")
     args = parser.parse_args()
     options = MeasureOptions(min_repeat_s=0.01, repeats=5)
     print(f"{host_arch().name}, one core")
-    print(f"{'batch':>6}{'K':>6}{'N':>6}{'trials':>8}{'GFLOP/s':>10}{'% of peak':>11}"
-          f"{'x PyTorch':>11}")  # fmt: skip
+    print(
+        f"{'batch':>6}{'K':>6}{'N':>6}{'trials':>8}{'GFLOP/s':>10}{'% of peak':>11}"
+        f"{'(medians)':>11}{'x PyTorch':>11}"
+    )
     shares = []
     for k, n in LAYERS:
         for batch in BATCHES:
             code, trials = tune(workload(batch, k, n), args.seconds, options)
             core, others = split_cores(options.core)
             os.sched_setaffinity(0, {core})
-            rate, part, ratio = compare(code, batch, k, n, args.rounds)
+            rate, part, middle, ratio = compare(code, batch, k, n, args.rounds)
             os.sched_setaffinity(0, others | {core})
             shares.append(part)
             print(
-                f"{batch:>6}{k:>6}{n:>6}{trials:>8}{rate:>10.1f}{100 * part:>11.1f}{ratio:>11.2f}"
+                f"{batch:>6}{k:>6}{n:>6}{trials:>8}{rate:>10.1f}{100 * part:>11.1f}"
+                f"{100 * middle:>11.1f}{ratio:>11.2f}"
             )
             sys.stdout.flush()
     print(f"lowest part of the peak: {100 * min(shares):.1f} %, geometric mean "
