@@ -13,7 +13,7 @@ class Builder(ABC):
     """Turns a configuration or a trace into code.
 
     Contract: `build` returns within its deadline whatever the compiler does, reports every
-    failure as a value, and may be called from one thread at a time. Builds need not run on the
+    failure as a value, and may be called from any thread: calls wait for each other. Builds need not run on the
     architecture they are for.
     """
 

@@ -10,6 +10,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping
 from multiprocessing.connection import Connection
 from typing import Any
@@ -24,7 +25,7 @@ class ChildTimeout(Exception):
 
 
 class ChildProcess:
-    """Calls functions of ``tuner.measure.child`` in another process.
+    """Calls functions of ``tuner.measure.child`` in another process, one call at a time.
 
     Parameters
     ----------
@@ -37,6 +38,7 @@ class ChildProcess:
     def __init__(self, cores: set[int] | None = None, env: Mapping[str, str] | None = None) -> None:
         self._cores = cores
         self._env = dict(env or {})
+        self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._connection: Connection | None = None
         #: Children started so far.
@@ -55,6 +57,11 @@ class ChildProcess:
         ChildCrashed, ChildTimeout
             And whatever the function raises.
         """
+        # Builds run on a thread of their own, but a champion is rebuilt on the caller's.
+        with self._lock:
+            return self._call(function, args, deadline_s)
+
+    def _call(self, function: str, args: tuple[Any, ...], deadline_s: float) -> Any:
         if self._process is None:
             self._start()
         assert self._connection is not None
