@@ -13,8 +13,8 @@ class Builder(ABC):
     """Turns a configuration or a trace into code.
 
     Contract: `build` returns within its deadline whatever the compiler does, reports every
-    failure as a value, and may be called from any thread: calls wait for each other. Builds need not run on the
-    architecture they are for.
+    failure as a value, and may be called from any thread: calls wait for each other. Builds need
+    not run on the architecture they are for.
     """
 
     @abstractmethod
