@@ -121,6 +121,7 @@ class Best(Measurements):
     ) -> BestRecord | None:
         def body(connection: sa.Connection) -> BestRecord | None:
             key = self._require_key(connection, workload, arch, toolchain, regime)
+            _one_at_a_time(connection, key)
             return _rollback(connection, key, reason)
 
         return self._db.write(body)
@@ -144,6 +145,7 @@ class Best(Measurements):
             promotion.toolchain,
             promotion.regime,
         )
+        _one_at_a_time(connection, key)
         measured = self._measured_for(connection, promotion, key)
         best = connection.execute(
             sa.select(best_records.c.run_secs, promotions.c.measurement_id)
@@ -175,14 +177,10 @@ class Best(Measurements):
                 "promotion_id": insert.excluded.promotion_id,
                 "run_secs": insert.excluded.run_secs,
             },
-            where=insert.excluded.run_secs < best_records.c.run_secs,
-        ).returning(best_records.c.promotion_id)
+        )
         row = {**key, "promotion_id": promotion_id, "run_secs": promotion.run_secs_median}
-        if connection.execute(upsert, row).first() is not None:
-            return True
-        # Somebody promoted a faster one between the look and the upsert.
-        connection.execute(sa.delete(promotions).where(promotions.c.id == promotion_id))
-        return False
+        connection.execute(upsert, row)
+        return True
 
     def _measured_for(
         self, connection: sa.Connection, promotion: Promotion, key: dict[str, Any]
@@ -220,6 +218,16 @@ def lookup_query(
 
 def _is(column: sa.Column[int], value: int | None) -> sa.ColumnElement[bool]:
     return sa.false() if value is None else column == value
+
+
+def _one_at_a_time(connection: sa.Connection, key: dict[str, Any]) -> None:
+    """Hold off other promotions and rollbacks of the workload until this transaction ends.
+
+    There may be no best record to lock yet, and the ids of the history must rise with time. The
+    lock is the weakest that excludes itself: measurements of the workload go on being stored.
+    """
+    row = catalog.workloads.c.id == key["workload_id"]
+    connection.execute(sa.select(catalog.workloads.c.id).where(row).with_for_update(key_share=True))
 
 
 def _revoked(connection: sa.Connection, key: dict[str, Any], record_id: int) -> bool:

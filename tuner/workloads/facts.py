@@ -22,7 +22,7 @@ _KINDS = (
     (r"dense", "dense"),
     (r"batched_matmul", "batched_matmul"),
     (r"bag(_from_offsets|_\d+)?", "embedding_bag"),
-    (r"gather\d*|row_\d+", "gather"),
+    (r"gather\d*|row_\d+|pick_pairs", "gather"),
     (r"T_softmax_norm", "softmax"),
     (r"T_layer_norm", "layer_norm"),
 )
