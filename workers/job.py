@@ -124,7 +124,7 @@ class _Job:
             arch=self.arch.name,
             toolchain=self.toolchain,
             candidate=planned.candidate.digest,
-            strategy=self.job.strategy,
+            strategy=planned.candidate.strategy,
             config=planned.candidate.config,
             trace=built.trace,
             run_secs=ran.run_secs if ran and failure is None else (),

@@ -41,7 +41,15 @@ class TaskState:
     ) -> TaskState:
         """Prepare a workload; `known` is what was ever measured of it with this toolchain."""
         facts = facts_of(tvm.ir.load_json(task.workload.tir))
-        chosen = make_strategy(strategy, task.workload.digest, facts, arch, seed=seed, known=known)
+        chosen = make_strategy(
+            strategy,
+            task.workload.digest,
+            facts,
+            arch,
+            seed=seed,
+            known=known,
+            tir=task.workload.tir,
+        )
         times = [m.median for m in known.values() if m.median is not None]
         return cls(task, facts, chosen, ring, best=min(times, default=None), trials=len(known))
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from db import CpuArch, Measured
+from tuner.cost_model import CostModel
 from tuner.errors import TunerError
 from tuner.workloads.facts import Facts
 
@@ -23,6 +24,8 @@ class Candidate:
     config: Mapping[str, int] | None
     #: Trace (JSON text), where there is no configuration.
     trace: str | None = None
+    #: Who proposed it: ``autotvm`` or ``ansor``.
+    strategy: str = "autotvm"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,7 @@ class Strategy(ABC):
     - `ask` never proposes a candidate twice, nor one that it was told of.
     - Every candidate asked for is told once, in any order, failed ones too.
     - The first candidate ever proposed is the default schedule, unless it is known already.
-    - The same seed, workload and tellings give the same candidates.
+    - The same seed, workload, cost model and tellings give the same candidates.
     - No method measures, sleeps, or touches a database.
     """
 
@@ -74,8 +77,24 @@ def make_strategy(
     *,
     seed: int,
     known: Mapping[str, Measured],
+    tir: str,
+    searcher: str = "random",
+    model: CostModel | None = None,
 ) -> Strategy:
     """The strategy `name` for a workload, told of what is known of it already.
+
+    Parameters
+    ----------
+    workload
+        Digest of the workload.
+    known
+        What earlier campaigns measured of it, by candidate, the oldest first.
+    tir
+        The unscheduled function, TVM JSON text.
+    searcher
+        How a template's configuration space is searched: a key of `tuner.strategy.SEARCHERS`.
+    model
+        What other workloads taught; None starts from nothing.
 
     Raises
     ------
@@ -86,4 +105,4 @@ def make_strategy(
 
     if name not in ("autotvm", "auto"):
         raise TunerError(f"unknown strategy {name!r}; known are auto, autotvm")
-    return AutoTvmStrategy(workload, facts, arch, seed=seed, known=known)
+    return AutoTvmStrategy(workload, facts, arch, seed=seed, known=known, searcher=searcher)
