@@ -93,7 +93,13 @@ __all__ = [
 ]
 
 
-def open_store(url: str | None = None, *, create: bool = True, read_only: bool = False) -> Store:
+def open_store(
+    url: str | None = None,
+    *,
+    create: bool = True,
+    read_only: bool = False,
+    patience_s: float = 20.0,
+) -> Store:
     """Open the shared database.
 
     Parameters
@@ -105,6 +111,9 @@ def open_store(url: str | None = None, *, create: bool = True, read_only: bool =
         Whether a SQLite file that is missing or empty gets the tables.
     read_only
         Whether every write raises `ReadOnlyDatabase`.
+    patience_s
+        Seconds that a call keeps trying while the server is away; a worker, whose work would
+        otherwise be lost, has more of it than a person.
 
     Raises
     ------
@@ -118,4 +127,4 @@ def open_store(url: str | None = None, *, create: bool = True, read_only: bool =
     # Late: the dataclasses are imported by many that never open a store.
     from db.store._open import open_sql_store
 
-    return open_sql_store(url, create=create, read_only=read_only)
+    return open_sql_store(url, create=create, read_only=read_only, patience_s=patience_s)

@@ -34,8 +34,11 @@ class Database:
     run several times and must do nothing but talk to its connection.
     """
 
-    def __init__(self, backend: Backend, *, read_only: bool) -> None:
+    def __init__(
+        self, backend: Backend, *, read_only: bool, patience_s: float = PATIENCE_S
+    ) -> None:
         self.backend = backend
+        self._patience_s = patience_s
         self.read_only = read_only
         self.engine = backend.engine(read_only=read_only)
         # Threads of one process queue here, in order, rather than poll for the file lock.
@@ -52,7 +55,7 @@ class Database:
         body: Callable[[sa.Connection], T],
         *,
         repeatable: bool = False,
-        patience_s: float = PATIENCE_S,
+        patience_s: float | None = None,
     ) -> T:
         """Run `body` in a transaction that only reads.
 
@@ -63,8 +66,9 @@ class Database:
         repeatable
             Whether all its statements see one snapshot, as they always do on SQLite.
         patience_s
-            Seconds to try again while the server is away.
+            Seconds to try again while the server is away; this object's own without.
         """
+        patience_s = self._patience_s if patience_s is None else patience_s
         return self._run(body, writes=False, repeatable=repeatable, patience_s=patience_s)
 
     def write(self, body: Callable[[sa.Connection], T]) -> T:
@@ -72,7 +76,7 @@ class Database:
         if self.read_only:
             raise ReadOnlyDatabase(f"{self.backend.masked}: opened read-only; open it for writing")
         with self._turn:
-            return self._run(body, writes=True, repeatable=False, patience_s=PATIENCE_S)
+            return self._run(body, writes=True, repeatable=False, patience_s=self._patience_s)
 
     def compact(self) -> None:
         """Give the space of removed rows back to the disk."""

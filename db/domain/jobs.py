@@ -23,6 +23,8 @@ class CampaignSpec:
     trials: int | None = None
     #: Budget of each job, in seconds; ``None`` leaves it to `trials`.
     seconds: float | None = None
+    #: Budget of the whole campaign, in seconds from its creation; ``None`` for no end.
+    wall_s: float | None = None
     #: Seed of every random choice.
     seed: int = 0
     #: When failed and lost jobs are tried again.
@@ -43,6 +45,10 @@ class JobSpec:
     bucket: int
     #: Higher goes first.
     priority: int = 0
+    #: Budget in candidates; ``None`` takes the campaign's.
+    trials: int | None = None
+    #: Budget in seconds; ``None`` takes the campaign's.
+    seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +85,8 @@ class Job:
     seconds: float | None
     #: Seed of the campaign.
     seed: int
+    #: When the campaign's budget in wall time ends.
+    ends_at: datetime | None = None
     #: Failures and losses so far; quarantined at the campaign's ``max_failures``.
     failures: int = 0
     #: Worker that holds it, or held it last.
@@ -159,6 +167,12 @@ class CampaignProgress:
     seconds: float | None = None
     #: When the last job became final; ``None`` while one has not.
     finished_at: datetime | None = None
+    #: What makes its creation safe to repeat.
+    key: str | None = None
+    #: When its budget in wall time ends.
+    ends_at: datetime | None = None
+    #: Why none of its jobs is given out at present; ``None`` if they are.
+    paused_reason: str | None = None
 
     @property
     def unfinished(self) -> int:
@@ -208,8 +222,14 @@ class WorkerInfo:
     started_at: datetime | None = None
     #: Its last heartbeat; filled in by the database.
     seen_at: datetime | None = None
+    #: Figures of its last heartbeat; filled in by the database.
+    stats: Mapping[str, float] = field(default_factory=dict)
+    #: Why it is to leave after its present job; ``None`` if it may stay.
+    drain_reason: str | None = None
     #: When it was declared gone; ``None`` while it serves.
     gone_at: datetime | None = None
+    #: Why it left or was declared gone.
+    gone_reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,3 +244,5 @@ class Schedule:
     spec: Mapping[str, Any] = field(default_factory=dict)
     #: Whether it runs at all.
     enabled: bool = True
+    #: It is not due before this; filled in by the database, anew with each change.
+    since: datetime | None = None

@@ -94,5 +94,7 @@ tasks = sa.Table(
     sa.Column("calls", sa.Integer, nullable=False, comment="calls in one inference"),
     sa.Column("weight", sa.Double, nullable=False, comment="importance of one call"),
     sa.CheckConstraint("calls > 0", name="calls"),
+    # Who else has a workload: what is identical across models is tuned once.
+    sa.Index("ix_tasks_workload", "arch_id", "workload_id"),
     comment="workloads of a model version per architecture and bucket",
 )

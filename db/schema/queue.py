@@ -12,6 +12,7 @@ from db.schema.clock import now
 #: Conditions of the partial indexes. Queries repeat them word for word, or the index is not used.
 CLAIMABLE = sa.text("state IN ({})".format(", ".join(f"'{s}'" for s in sorted(CLAIMABLE_STATES))))
 RUNNING = sa.text(f"state = '{JobState.RUNNING}'")
+PAUSED = sa.text("paused_at IS NOT NULL")
 UNFINISHED = sa.text("state NOT IN ({})".format(", ".join(f"'{s}'" for s in sorted(FINAL_STATES))))
 
 schedules = sa.Table(
@@ -22,6 +23,7 @@ schedules = sa.Table(
     sa.Column("due", sa.Text, nullable=False, comment="when, in the scheduler's notation"),
     sa.Column("spec", Json, nullable=False, comment="what to run, the scheduler's options"),
     sa.Column("enabled", sa.Boolean, nullable=False, comment="whether it runs at all"),
+    sa.Column("changed_at", UtcDateTime, default=now(), comment="put here; not due before"),
     comment="campaigns that return",
 )
 
@@ -41,6 +43,11 @@ campaigns = sa.Table(
     sa.Column(
         "created_at", UtcDateTime, nullable=False, default=now(), comment="when it was created"
     ),
+    sa.Column("ends_at", UtcDateTime, comment="end of its budget in wall time"),
+    sa.Column("paused_at", UtcDateTime, comment="since when its jobs are held back"),
+    sa.Column("paused_reason", sa.Text, comment="why, for people"),
+    # What a claim passes over; hardly ever more than one row.
+    sa.Index("ix_campaigns_paused", "id", postgresql_where=PAUSED, sqlite_where=PAUSED),
     comment="one night's, or one manual, set of jobs; its state is that of its jobs",
 )
 
@@ -53,6 +60,8 @@ jobs = sa.Table(
     reference("arch_id", cpu_archs, "the CPU architecture"),
     sa.Column("bucket", sa.Integer, nullable=False, comment="batch size"),
     sa.Column("priority", sa.Integer, nullable=False, comment="higher goes first"),
+    sa.Column("trials", sa.Integer, comment="budget in candidates; null: the campaign's"),
+    sa.Column("seconds", sa.Double, comment="budget in seconds; null: the campaign's"),
     sa.Column("state", sa.Text, nullable=False, comment="see db.domain.states.JobState"),
     sa.Column("attempt", sa.Integer, nullable=False, comment="claims so far, never reused"),
     sa.Column("failures", sa.Integer, nullable=False, comment="failures and losses so far"),
@@ -153,6 +162,9 @@ workers = sa.Table(
         "started_at", UtcDateTime, nullable=False, default=now(), comment="when it registered first"
     ),
     sa.Column("seen_at", UtcDateTime, nullable=False, default=now(), comment="last heartbeat"),
+    sa.Column("stats", Json, comment="figures of its last heartbeat"),
+    sa.Column("drain_reason", sa.Text, comment="why it is to leave after its present job"),
     sa.Column("gone_at", UtcDateTime, comment="declared gone; its jobs were requeued before"),
+    sa.Column("gone_reason", sa.Text, comment="why it left, or was declared gone"),
     comment="worker processes, past and present",
 )

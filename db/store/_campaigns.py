@@ -12,7 +12,7 @@ from db.domain.jobs import CampaignSpec, JobSpec, Schedule
 from db.domain.states import FINAL_STATES, JobAction, JobState
 from db.errors import NotFound
 from db.schema import catalog, queue
-from db.schema.clock import now
+from db.schema.clock import after, now
 from db.store._moves import jobs, locked, move
 from db.store._part import Part
 
@@ -80,24 +80,65 @@ class Campaigns(Part):
 
         return self._db.write(body)
 
+    def pause_campaign(self, campaign_id: int, reason: str) -> int:
+        def body(connection: sa.Connection) -> int:
+            _require_campaign(connection, campaign_id)
+            # First: a worker that is cut off below must not get its job back.
+            _hold(connection, campaign_id, paused_at=now(), paused_reason=reason)
+            rows = connection.execute(locked(queue.RUNNING, jobs.c.campaign_id == campaign_id))
+            held = rows.all()
+            for row in held:
+                move(connection, row, JobAction.RELEASE, reason=reason, token=None)
+            return len(held)
+
+        return self._db.write(body)
+
+    def resume_campaign(self, campaign_id: int) -> None:
+        def body(connection: sa.Connection) -> None:
+            _require_campaign(connection, campaign_id)
+            _hold(connection, campaign_id, paused_at=None, paused_reason=None)
+
+        self._db.write(body)
+
+    def find_key(self, key: str) -> int | None:
+        query = sa.select(campaigns.c.id).where(campaigns.c.key == key)
+        return self._db.read(lambda connection: connection.execute(query).scalar())
+
+    def explain(self, campaign_id: int, arch: str, reason: str) -> int:
+        def body(connection: sa.Connection) -> int:
+            statement = (
+                sa.update(jobs)
+                .where(
+                    jobs.c.campaign_id == campaign_id,
+                    jobs.c.arch_id == self._archs.find_one(connection, arch),
+                    queue.CLAIMABLE,
+                    jobs.c.reason != reason,
+                )
+                .values(reason=reason)
+            )
+            return connection.execute(statement).rowcount
+
+        return self._db.write(body)
+
     def put_schedule(self, schedule: Schedule) -> None:
         row = {
             "name": schedule.name,
             "due": schedule.when,
             "spec": dict(schedule.spec),
             "enabled": schedule.enabled,
+            "changed_at": now(),
         }
-        insert = self._db.insert(schedules)
+        insert = self._db.insert(schedules).values(row)
         upsert = insert.on_conflict_do_update(
             index_elements=["name"],
-            set_={name: insert.excluded[name] for name in ("due", "spec", "enabled")},
+            set_={name: insert.excluded[name] for name in ("due", "spec", "enabled", "changed_at")},
         )
-        self._db.write(lambda connection: connection.execute(upsert, row))
+        self._db.write(lambda connection: connection.execute(upsert))
 
     def schedules(self) -> list[Schedule]:
         query = sa.select(schedules).order_by(schedules.c.name)
         rows = self._db.read(lambda connection: connection.execute(query).all())
-        return [Schedule(row.name, row.due, row.spec, row.enabled) for row in rows]
+        return [Schedule(row.name, row.due, row.spec, row.enabled, row.changed_at) for row in rows]
 
     def remove_schedule(self, name: str) -> None:
         statement = sa.delete(schedules).where(schedules.c.name == name).returning(schedules.c.id)
@@ -114,6 +155,7 @@ class Campaigns(Part):
                 trials=spec.trials,
                 seconds=spec.seconds,
                 seed=spec.seed,
+                ends_at=None if spec.wall_s is None else after(spec.wall_s),
                 max_failures=spec.retry.max_failures,
                 backoff_s=spec.retry.backoff_s,
                 backoff_max_s=spec.retry.backoff_max_s,
@@ -154,6 +196,8 @@ class Campaigns(Part):
             arch_id=sa.bindparam("arch_id"),
             bucket=sa.bindparam("bucket"),
             priority=sa.bindparam("priority"),
+            trials=sa.bindparam("trials"),
+            seconds=sa.bindparam("seconds"),
         )
         connection.execute(
             insert,
@@ -163,6 +207,8 @@ class Campaigns(Part):
                     "arch_id": arch_ids[job.arch],
                     "bucket": job.bucket,
                     "priority": job.priority,
+                    "trials": job.trials,
+                    "seconds": job.seconds,
                 }
                 for job in wanted
             ],
@@ -177,6 +223,10 @@ class Campaigns(Part):
         ).where(jobs.c.campaign_id == campaign_id)
         columns = ["job_id", "at", "action", "after", "attempt", "reason"]
         connection.execute(sa.insert(events).from_select(columns, created.order_by(jobs.c.id)))
+
+
+def _hold(connection: sa.Connection, campaign_id: int, **values: object) -> None:
+    connection.execute(sa.update(campaigns).where(campaigns.c.id == campaign_id).values(values))
 
 
 def _require_campaign(connection: sa.Connection, campaign_id: int) -> None:

@@ -96,6 +96,9 @@ def _progress(connection: sa.Connection, query: Select) -> list[CampaignProgress
             trials=row.trials,
             seconds=row.seconds,
             finished_at=None if state is CampaignState.RUNNING else finished.get(row.id),
+            key=row.key,
+            ends_at=row.ends_at,
+            paused_reason=row.paused_reason,
         )
         found.append(progress)
     return found

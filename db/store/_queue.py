@@ -176,7 +176,12 @@ def _first_claimable(
 @lru_cache
 def _claimable_query(archs: int, in_campaign: bool) -> Select:
     """Select and lock the job to claim next: one index probe per architecture."""
-    conditions: list[Any] = [queue.CLAIMABLE, jobs.c.not_before <= now()]
+    paused = sa.select(queue.campaigns.c.id).where(queue.PAUSED)
+    conditions: list[Any] = [
+        queue.CLAIMABLE,
+        jobs.c.not_before <= now(),
+        jobs.c.campaign_id.not_in(paused),
+    ]
     if in_campaign:
         conditions.append(jobs.c.campaign_id == sa.bindparam("campaign"))
     arms = [

@@ -26,9 +26,10 @@ def of_jobs(jobs: sa.FromClause) -> Select:
             versions.c.source,
             catalog.cpu_archs.c.name.label("arch"),
             campaigns.c.strategy,
-            campaigns.c.trials,
-            campaigns.c.seconds,
+            sa.func.coalesce(jobs.c.trials, campaigns.c.trials).label("job_trials"),
+            sa.func.coalesce(jobs.c.seconds, campaigns.c.seconds).label("job_seconds"),
             campaigns.c.seed,
+            campaigns.c.ends_at,
         )
         .select_from(jobs)
         .join(campaigns, campaigns.c.id == jobs.c.campaign_id)
@@ -56,9 +57,10 @@ def to_job(row: Row) -> Job:
         priority=row.priority,
         reason=row.reason,
         strategy=row.strategy,
-        trials=row.trials,
-        seconds=row.seconds,
+        trials=row.job_trials,
+        seconds=row.job_seconds,
         seed=row.seed,
+        ends_at=row.ends_at,
         failures=row.failures,
         worker=row.worker,
         not_before=row.not_before,

@@ -9,11 +9,13 @@ from db.store._catalog import Catalog
 from db.store._progress import Progress
 from db.store._queue import Queue
 from db.store._reports import Reports
+from db.store._shares import Shares
+from db.store._waiting import Waiting
 from db.store._workers import Workers
 from db.store.base import Store
 
 
-class SqlStore(Catalog, Campaigns, Progress, Queue, Workers, Best, Reports, Store):
+class SqlStore(Catalog, Campaigns, Progress, Queue, Waiting, Shares, Workers, Best, Reports, Store):
     """A store in SQLite or PostgreSQL."""
 
     def __init__(self, database: Database) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import sqlalchemy as sa
 
 from db.domain.jobs import WorkerInfo
@@ -28,19 +31,33 @@ class Workers(Part):
             "labels": dict(worker.labels),
         }
         insert = self._db.insert(workers).on_conflict_do_update(
-            index_elements=["id"], set_={"seen_at": now(), "gone_at": None}
+            index_elements=["id"], set_={"seen_at": now(), "gone_at": None, "gone_reason": None}
         )
         self._db.write(lambda connection: connection.execute(insert, row))
 
-    def heartbeat(self, worker: str) -> None:
+    def heartbeat(self, worker: str, stats: Mapping[str, float] | None = None) -> str | None:
+        values: dict[str, Any] = {"seen_at": now()}
+        if stats is not None:
+            values["stats"] = dict(stats)
         statement = (
             sa.update(workers)
             .where(workers.c.id == worker)
-            .values(seen_at=now())
-            .returning(workers.c.id)
+            .values(values)
+            .returning(workers.c.drain_reason)
         )
-        if self._db.write(lambda connection: connection.execute(statement).first()) is None:
+        row = self._db.write(lambda connection: connection.execute(statement).first())
+        if row is None:
             raise NotFound(f"unknown worker {worker!r}; register it with register_worker first")
+        return row.drain_reason  # type: ignore[no-any-return]
+
+    def drain_workers(self, reason: str, *, worker: str | None = None, host: str = "") -> int:
+        chosen = workers.c.id == worker if worker is not None else workers.c.host == host
+        statement = (
+            sa.update(workers)
+            .where(chosen, workers.c.gone_at.is_(None))
+            .values(drain_reason=reason)
+        )
+        return self._db.write(lambda connection: connection.execute(statement).rowcount)
 
     def retire_worker(self, worker: str, reason: str) -> int:
         def body(connection: sa.Connection) -> int:
@@ -48,8 +65,11 @@ class Workers(Part):
             rows = connection.execute(locked(queue.RUNNING, jobs.c.worker == worker)).all()
             for row in rows:
                 move_after_failure(connection, row, lost=True, reason=reason)
+            # The first reason is the true one: whoever cleans up later knows less.
             connection.execute(
-                sa.update(workers).where(workers.c.id == worker).values(gone_at=now())
+                sa.update(workers)
+                .where(workers.c.id == worker, workers.c.gone_at.is_(None))
+                .values(gone_at=now(), gone_reason=reason)
             )
             return len(rows)
 
@@ -74,5 +94,8 @@ def _info(row: Row) -> WorkerInfo:
         labels=row.labels,
         started_at=row.started_at,
         seen_at=row.seen_at,
+        stats=row.stats or {},
+        drain_reason=row.drain_reason,
         gone_at=row.gone_at,
+        gone_reason=row.gone_reason,
     )

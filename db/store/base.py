@@ -160,6 +160,26 @@ class Store(ABC):
         """Cancel every job that is not final; return how many. Holders lose their leases."""
 
     @abstractmethod
+    def pause_campaign(self, campaign_id: int, reason: str) -> int:
+        """Give out none of its jobs until it is resumed; return how many were taken back.
+
+        Jobs that ran are queued again without a failure; their holders lose their leases, and
+        what they measured stays.
+        """
+
+    @abstractmethod
+    def resume_campaign(self, campaign_id: int) -> None:
+        """Give out the jobs of a paused campaign again."""
+
+    @abstractmethod
+    def find_key(self, key: str) -> int | None:
+        """The campaign that was created with a ``key``."""
+
+    @abstractmethod
+    def explain(self, campaign_id: int, arch: str, reason: str) -> int:
+        """Say why the waiting jobs of an architecture wait; return how many said else before."""
+
+    @abstractmethod
     def put_schedule(self, schedule: Schedule) -> None:
         """Add or replace a schedule by its name."""
 
@@ -172,6 +192,26 @@ class Store(ABC):
         """Remove a schedule; `NotFound` if there is none."""
 
     # Jobs
+
+    @abstractmethod
+    def now(self) -> datetime:
+        """This moment, by the database's clock."""
+
+    @abstractmethod
+    def next_claim_in(self, campaign_id: int, archs: Sequence[str]) -> float | None:
+        """Seconds until a job of a campaign may become claimable, as far as can be told.
+
+        Zero if one is; ``None`` if none will be: each is final, or the campaign is paused.
+        """
+
+    @abstractmethod
+    def job_tasks(self, job_id: int) -> list[Task]:
+        """The tasks that a job has to tune, the heaviest first.
+
+        Of the jobs of one campaign and architecture that have a workload in common, the one with
+        the highest priority, then the oldest, tunes it; its weight counts the uses of all. A job
+        that failed or was called off leaves its workloads to the next.
+        """
 
     @abstractmethod
     def job(self, job_id: int) -> Job:
@@ -242,8 +282,15 @@ class Store(ABC):
         """Announce a worker, or announce it again."""
 
     @abstractmethod
-    def heartbeat(self, worker: str) -> None:
-        """Note that a worker lives; `NotFound` if it was never registered."""
+    def heartbeat(self, worker: str, stats: Mapping[str, float] | None = None) -> str | None:
+        """Note that a worker lives, and its figures; return why it is to leave, if it is.
+
+        Raises `NotFound` if it was never registered.
+        """
+
+    @abstractmethod
+    def drain_workers(self, reason: str, *, worker: str | None = None, host: str = "") -> int:
+        """Ask a worker, or all of a host, to leave after the present job; return how many."""
 
     @abstractmethod
     def retire_worker(self, worker: str, reason: str) -> int:

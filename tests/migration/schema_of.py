@@ -21,8 +21,9 @@ UNION ALL
 SELECT 'option', relname, reloptions::text FROM pg_class
 WHERE relnamespace = 'public'::regnamespace AND reloptions IS NOT NULL
 UNION ALL
-SELECT 'comment', c.relname || '.' || d.objsubid, d.description
+SELECT 'comment', concat_ws('.', c.relname, a.attname), d.description
 FROM pg_description d JOIN pg_class c ON c.oid = d.objoid
+LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = d.objsubid
 WHERE c.relnamespace = 'public'::regnamespace
 """
 

@@ -11,6 +11,7 @@ from db.testing.conformance.best import BestConformance
 from db.testing.conformance.campaigns import CampaignConformance
 from db.testing.conformance.catalog import CatalogConformance
 from db.testing.conformance.concurrency import ConcurrencyConformance
+from db.testing.conformance.fleet import FleetConformance
 from db.testing.conformance.jobs import JobConformance
 from db.testing.conformance.measurements import MeasurementConformance
 from db.testing.conformance.reports import ReportConformance
@@ -22,6 +23,7 @@ class StoreConformance(
     CatalogConformance,
     CampaignConformance,
     JobConformance,
+    FleetConformance,
     MeasurementConformance,
     BestConformance,
     ReportConformance,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from db.domain.jobs import CampaignSpec, JobSpec, Schedule
@@ -116,11 +118,18 @@ class CampaignConformance(Conformance):
 
     def test_schedules(self, store: Store) -> None:
         nightly = Schedule("nightly", "30 2 * * *", {"models": ["dlrm"], "trials": 64})
-        store.put_schedule(Schedule("weekly", "0 3 * * 0", enabled=False))
+        weekly = Schedule("weekly", "0 3 * * 0", enabled=False)
+        store.put_schedule(weekly)
         store.put_schedule(Schedule("nightly", "0 0 * * *"))
         store.put_schedule(nightly)
-        assert store.schedules() == [nightly, Schedule("weekly", "0 3 * * 0", enabled=False)]
+        found = store.schedules()
+        assert [replace(s, since=None) for s in found] == [nightly, weekly]
+        # Changed last: it is not due for what was before.
+        since = [s.since for s in found]
+        assert since[0] is not None
+        assert since[1] is not None
+        assert since[1] <= since[0] <= store.now()
         store.remove_schedule("weekly")
-        assert store.schedules() == [nightly]
+        assert [s.name for s in store.schedules()] == ["nightly"]
         with pytest.raises(NotFound):
             store.remove_schedule("weekly")
