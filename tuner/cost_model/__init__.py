@@ -1,6 +1,7 @@
 """The cost model: ranks candidates by what was measured of others, so that few need measuring."""
 
+from tuner.cost_model.features import config_features
 from tuner.cost_model.ranker import CostModel, fit
 from tuner.cost_model.table import Table, relative_speed
 
-__all__ = ["CostModel", "Table", "fit", "relative_speed"]
+__all__ = ["CostModel", "Table", "config_features", "fit", "relative_speed"]

@@ -2,13 +2,14 @@
 
 from tuner.strategy.autotvm import AutoTvmStrategy
 from tuner.strategy.base import Candidate, Outcome, Strategy, make_strategy
-from tuner.strategy.searchers import SEARCHERS, Searcher
+from tuner.strategy.searchers import SEARCHERS, Problem, Searcher
 
 __all__ = [
     "SEARCHERS",
     "AutoTvmStrategy",
     "Candidate",
     "Outcome",
+    "Problem",
     "Searcher",
     "Strategy",
     "make_strategy",

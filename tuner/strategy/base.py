@@ -78,7 +78,7 @@ def make_strategy(
     seed: int,
     known: Mapping[str, Measured],
     tir: str,
-    searcher: str = "random",
+    searcher: str = "xgb",
     model: CostModel | None = None,
 ) -> Strategy:
     """The strategy `name` for a workload, told of what is known of it already.
