@@ -143,6 +143,24 @@ class Measured:
 
 
 @dataclass(frozen=True, slots=True)
+class Lesson:
+    """One template configuration that was measured for some workload."""
+
+    #: Digest of the workload.
+    workload: str
+    #: Name of the CPU architecture.
+    arch: str
+    #: Key of the toolchain.
+    toolchain: str
+    #: ``warm`` or ``cold``.
+    regime: str
+    #: Knob values of the template.
+    config: Mapping[str, Any]
+    #: Median in seconds; ``None`` if it failed.
+    median: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Promotion:
     """A validated measurement proposed as the best of its key."""
 

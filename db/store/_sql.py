@@ -6,6 +6,7 @@ from db.backend.database import Database
 from db.store._best import Best
 from db.store._campaigns import Campaigns
 from db.store._catalog import Catalog
+from db.store._lessons import Lessons
 from db.store._progress import Progress
 from db.store._queue import Queue
 from db.store._reports import Reports
@@ -15,7 +16,9 @@ from db.store._workers import Workers
 from db.store.base import Store
 
 
-class SqlStore(Catalog, Campaigns, Progress, Queue, Waiting, Shares, Workers, Best, Reports, Store):
+class SqlStore(
+    Catalog, Campaigns, Progress, Queue, Waiting, Shares, Workers, Best, Lessons, Reports, Store
+):
     """A store in SQLite or PostgreSQL."""
 
     def __init__(self, database: Database) -> None:

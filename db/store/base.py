@@ -27,7 +27,7 @@ from db.domain.jobs import (
     Schedule,
     WorkerInfo,
 )
-from db.domain.measurements import BestRecord, Measured, Measurement, Promotion
+from db.domain.measurements import BestRecord, Lesson, Measured, Measurement, Promotion
 from db.domain.reports import Change, Sample, Stats
 
 
@@ -317,6 +317,26 @@ class Store(ABC):
         self, workload: str, arch: str, toolchain: str, limit: int, regime: str = "warm"
     ) -> list[Measurement]:
         """The fastest valid measurement of each of the `limit` fastest candidates."""
+
+    @abstractmethod
+    def lessons(
+        self, op_kind: str, flops: float, *, workloads: int = 64, limit: int = 4096
+    ) -> list[Lesson]:
+        """Template configurations measured for an operator kind, the newest first.
+
+        Of every architecture, toolchain and regime, failed ones too.
+
+        Parameters
+        ----------
+        op_kind
+            As `Workload.op_kind`.
+        flops
+            Size of the workload to be tuned.
+        workloads
+            So many workloads count: those nearest in size of which anything was measured.
+        limit
+            So many measurements at most.
+        """
 
     @abstractmethod
     def measured_keys(self, arch: str, regime: str = "warm") -> list[tuple[str, str]]:

@@ -13,6 +13,7 @@ from db.testing.conformance.catalog import CatalogConformance
 from db.testing.conformance.concurrency import ConcurrencyConformance
 from db.testing.conformance.fleet import FleetConformance
 from db.testing.conformance.jobs import JobConformance
+from db.testing.conformance.lessons import LessonConformance
 from db.testing.conformance.measurements import MeasurementConformance
 from db.testing.conformance.reports import ReportConformance
 
@@ -25,6 +26,7 @@ class StoreConformance(
     JobConformance,
     FleetConformance,
     MeasurementConformance,
+    LessonConformance,
     BestConformance,
     ReportConformance,
     ConcurrencyConformance,

@@ -105,6 +105,7 @@ def test_measurements_are_read_by_key(large: World) -> None:
         lambda s: s.history(*KEY),
         lambda s: s.measurement(measurement(0).uid),
         lambda s: s.samples(1),
+        lambda s: s.lessons("dense", 1e6),
     ):
         _plans(large, call, "measurements")
 
