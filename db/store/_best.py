@@ -78,12 +78,12 @@ class Best(Measurements):
         def body(connection: sa.Connection) -> list[BestRecord]:
             query = _best.where(*self._of_arch(connection, arch, toolchain, regime))
             if workloads is None:
-                return [BestRecord(*row) for row in connection.execute(query)]
+                return [BestRecord(*row) for row in connection.execute(query).all()]
             ids = sorted(self._workloads.find(connection, workloads).values())
             found: list[BestRecord] = []
             for some in chunks(ids):
                 rows = connection.execute(query.where(best_records.c.workload_id.in_(some)))
-                found.extend(BestRecord(*row) for row in rows)
+                found.extend(BestRecord(*row) for row in rows.all())
             return found
 
         return _fastest(self._db.read(body))
@@ -100,7 +100,7 @@ class Best(Measurements):
             query = lookup_query(
                 model_version, bucket, self._of_arch(connection, arch, toolchain, regime)
             )
-            return [BestRecord(*row) for row in connection.execute(query)]
+            return [BestRecord(*row) for row in connection.execute(query).all()]
 
         return _fastest(self._db.read(body))
 
