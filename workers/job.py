@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from db import CpuArch, Lease, Measurement, Store, Task, measurement_uid
 from tuner.arch import toolchain
-from tuner.measure import Builder, BuildResult, Failure, Measurer, RunResult
+from tuner.measure import Builder, BuildResult, Failure, Measurer, RunResult, bound_secs
 from tuner.strategy import Candidate
 from workers.champion import Champion, Ring
 from workers.host import cpu_model, host_name
@@ -133,12 +133,19 @@ class _Job:
             host=host_name(),
             cpu=cpu_model(),
             core=self.core,
-            calibration=self.calibration,
+            calibration=self._held_against(planned.state, ran),
             build_secs=built.secs,
         )
         self.store.add_measurements([measurement])
         self.measured += 1
         return measurement
+
+    def _held_against(self, state: TaskState, ran: RunResult | None) -> dict[str, float]:
+        """The calibration, and the part of this core's roofline that was reached."""
+        bound = bound_secs(state.facts.flops, state.facts.bytes, self.calibration)
+        if bound is None or ran is None or not ran.run_secs:
+            return self.calibration
+        return {**self.calibration, "roofline": bound / ran.median}
 
 
 def run_job(
@@ -216,11 +223,10 @@ def run_job(
 
 def _plan(job: _Job, states: list[TaskState], pool: ThreadPoolExecutor) -> _Planned | None:
     """Ask the workload that has most to gain for a candidate, and start building it."""
-    peak = job.calibration.get("fma_gflops")
     open_states = [s for s in states if not s.exhausted]
     if not open_states:
         return None
-    state = max(open_states, key=lambda s: s.gain(peak))
+    state = max(open_states, key=lambda s: s.gain(job.calibration))
     (candidate,) = state.strategy.ask(1)
     state.pending += 1
     build = pool.submit(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import tvm
 
 from db import CpuArch, Measured, Task
+from tuner.measure import bound_secs
 from tuner.strategy import Candidate, Outcome, Strategy, make_strategy
 from tuner.workloads import Facts, facts_of
 from workers.champion import Ring
@@ -71,7 +73,7 @@ class TaskState:
         if secs is not None and (self.best is None or secs < self.best):
             self.best = secs
 
-    def gain(self, peak_gflops: float | None) -> float:
+    def gain(self, calibration: Mapping[str, float]) -> float:
         """What the next trial is worth, in expected seconds of the model's time.
 
         A workload that was never tried comes first. Otherwise: its share of the inference, times
@@ -79,9 +81,7 @@ class TaskState:
         """
         if self.best is None:
             return float("inf") if self.trials + self.pending == 0 else 0.0
-        room = 0.5
-        if peak_gflops and self.facts.flops:
-            reached = self.facts.flops / self.best / 1e9 / peak_gflops
-            room = min(0.5, max(0.02, 1.0 - reached))
+        bound = bound_secs(self.facts.flops, self.facts.bytes, calibration)
+        room = 0.5 if bound is None else min(0.5, max(0.02, 1.0 - bound / self.best))
         share = self.task.calls * self.task.weight * self.best
         return share * room / (1 + self.trials + self.pending)

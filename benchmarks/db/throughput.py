@@ -26,7 +26,7 @@ _TRACE = '["Split",["l12",null,16],[1,2,1],["l40","l41"]],' * 55
 
 def batch(job_id: int) -> list[Measurement]:
     """A batch of fresh measurements."""
-    calibration = {"fma_gflops": 118.25, "stream_gbs": 21.5}
+    calibration = {"fma_gflops": 118.25, "read_gbs_4MiB": 21.5}
     return [
         Measurement(
             uid=uuid.uuid4().hex,

@@ -73,7 +73,8 @@ class Measurement:
     threads: int = 1
     #: ``warm`` or ``cold``.
     regime: str = "warm"
-    #: Speed of the host at that moment, e.g. ``{"fma_gflops": ..., "stream_gbs": ...}``.
+    #: Speed of the host at that moment, e.g. ``{"fma_gflops": ..., "read_gbs_4MiB": ...}``; with
+    #: ``roofline``, the part of that speed which the kernel reached.
     calibration: Mapping[str, float] = field(default_factory=dict)
     #: Seconds spent building.
     build_secs: float | None = None

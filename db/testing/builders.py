@@ -68,7 +68,7 @@ def measurement(
         host="host1",
         cpu="EPYC 9R14",
         core=3,
-        calibration={"fma_gflops": 118.0, "stream_gbs": 21.5},
+        calibration={"fma_gflops": 118.0, "read_gbs_4MiB": 21.5},
         build_secs=0.4,
     )
     return replace(made, **changes)

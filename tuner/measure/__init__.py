@@ -2,6 +2,7 @@
 
 from tuner.measure.base import Builder, Measurer
 from tuner.measure.local import LocalBuilder, LocalMeasurer
+from tuner.measure.roofline import bound_secs
 from tuner.measure.types import BuildResult, Failure, MeasureOptions, RunResult
 
 __all__ = [
@@ -13,4 +14,5 @@ __all__ = [
     "MeasureOptions",
     "Measurer",
     "RunResult",
+    "bound_secs",
 ]

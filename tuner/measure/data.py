@@ -10,6 +10,8 @@ from tuner.workloads.facts import Argument, Facts
 
 #: Random numbers drawn for one tensor; larger ones repeat them.
 _FILL_LIMIT = 1 << 22
+#: Magnitudes at the edges of what float32 kernels meet.
+_EDGES = (0.0, 1e-30, 1e-6, 1.0, 20.0, 1e3)
 
 
 def make_arguments(
@@ -48,6 +50,40 @@ def _make(
             part = flat[start : start + _FILL_LIMIT]
             part[:] = block[: part.size]
     return tensor
+
+
+def edge_arguments(
+    facts: Facts, normal: list[tvm.runtime.Tensor], seed: int = 1
+) -> list[tvm.runtime.Tensor]:
+    """Arguments full of edges: zeros of both signs, tiny and large values, first and last rows.
+
+    Parameters
+    ----------
+    normal
+        Arguments made by `make_arguments`; tables, which may be large, and offsets are shared.
+    """
+    rng = np.random.default_rng(seed)
+    return [
+        tensor if argument.table or at == facts.output else _edges(argument, tensor, rng)
+        for at, (argument, tensor) in enumerate(zip(facts.arguments, normal, strict=True))
+    ]
+
+
+def _edges(
+    argument: Argument, normal: tvm.runtime.Tensor, rng: np.random.Generator
+) -> tvm.runtime.Tensor:
+    view = np.from_dlpack(normal)
+    if argument.rows:
+        edges = np.array([0, argument.rows - 1], view.dtype)
+    elif view.dtype.kind == "f":
+        # Signs as in `normal`: a logarithm has no values for others.
+        tensor = tvm.runtime.tensor(rng.choice(np.array(_EDGES, view.dtype), view.shape))
+        values = np.from_dlpack(tensor)
+        values[...] = np.copysign(values, view)
+        return tensor
+    else:
+        return normal
+    return tvm.runtime.tensor(rng.choice(edges, view.shape))
 
 
 def _spread_offsets(facts: Facts, tensors: list[tvm.runtime.Tensor]) -> None:

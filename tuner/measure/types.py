@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from db import ErrorKind
@@ -17,13 +17,17 @@ class MeasureOptions:
     min_repeat_s: float = 0.02
     #: Repeats of a candidate that is worth it.
     repeats: int = 5
+    #: Interquartile range over the median above which a round of repeats is suspicious.
+    noise: float = 0.05
+    #: Rounds by which a suspicious one is repeated, at most.
+    noisy_rounds: int = 2
     #: A candidate slower than this times the best one so far is measured by one repeat only.
     give_up_factor: float = 1.5
     #: Longest build, in seconds.
     build_deadline_s: float = 20.0
     #: Longest run of one candidate, in seconds, data and reference included.
     run_deadline_s: float = 30.0
-    #: Largest error against the reference, relative to the largest magnitude in it.
+    #: Largest error against double precision, relative to the largest magnitude of the output.
     tolerance: float = 2e-5
     #: Measuring core; None takes the last one this process may use.
     core: int | None = None
@@ -60,7 +64,7 @@ class RunResult:
 
     #: Seconds per call, one per repeat; empty on failure.
     run_secs: tuple[float, ...] = ()
-    #: Largest error against the reference, relative to its largest magnitude.
+    #: Largest error against double precision, relative to the largest magnitude of the output.
     error: float | None = None
     failure: Failure | None = None
     #: Speed of the core just before, e.g. ``{"fma_gflops": ...}``.
@@ -70,3 +74,11 @@ class RunResult:
     def median(self) -> float:
         """Median seconds per call; infinite on failure."""
         return statistics.median(self.run_secs) if self.run_secs else float("inf")
+
+
+def spread(secs: Sequence[float]) -> float:
+    """Interquartile range over the median."""
+    if len(secs) < 2:
+        return 0.0
+    first, middle, third = statistics.quantiles(secs, n=4, method="inclusive")
+    return (third - first) / middle

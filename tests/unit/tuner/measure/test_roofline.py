@@ -1,0 +1,35 @@
+"""The least time that a kernel can take."""
+
+from __future__ import annotations
+
+import pytest
+
+from tuner.measure import bound_secs
+from tuner.measure.roofline import read_rate
+
+CALIBRATION = {
+    "fma_gflops": 100.0,
+    "read_gbs_16KiB": 200.0,
+    "read_gbs_256KiB": 100.0,
+    "read_gbs_64MiB": 10.0,
+}
+
+
+def test_computing_binds_where_little_is_read() -> None:
+    assert bound_secs(1e6, 1e3, CALIBRATION) == pytest.approx(1e-5)
+
+
+def test_reading_binds_where_little_is_computed() -> None:
+    assert bound_secs(1.0, 256 << 10, CALIBRATION) == pytest.approx((256 << 10) / 100e9)
+
+
+@pytest.mark.parametrize(
+    ("nbytes", "rate"), [(1, 200.0), (16 << 10, 200.0), (64 << 10, 150.0), (1 << 40, 10.0)]
+)
+def test_the_rate_depends_on_the_working_set(nbytes: int, rate: float) -> None:
+    assert read_rate(nbytes, CALIBRATION) == pytest.approx(rate)
+
+
+def test_a_core_that_was_not_calibrated_has_no_bound() -> None:
+    assert bound_secs(1e6, 1e6, {}) is None
+    assert bound_secs(1e6, 1e6, {"fma_gflops": 100.0}) is None
