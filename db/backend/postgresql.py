@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
@@ -38,6 +39,8 @@ _ADVICE = {
 }
 
 
+_decode = json.JSONDecoder().decode
+
 _DIALECT: sa.Dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
 
 
@@ -69,6 +72,7 @@ class PostgresBackend(Backend):
             pool_size=4,
             max_overflow=4,
             json_serializer=dumps,
+            json_deserializer=_loads,
         )
 
     def insert(self, table: sa.Table) -> Insert:
@@ -136,6 +140,11 @@ class PostgresBackend(Backend):
         return Fault(
             Retry.LATER, self.unavailable(says, "check host and port, and that the server is up")
         )
+
+
+def _loads(text: bytes | str) -> object:
+    """Decode JSON; the library's own `loads` guesses the encoding of bytes, at twice the price."""
+    return _decode(text if isinstance(text, str) else str(text, "utf-8"))
 
 
 @lru_cache(maxsize=64)
