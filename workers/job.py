@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from db import CpuArch, Lease, Measurement, Store, Task, measurement_uid
 from tuner.arch import toolchain
-from tuner.measure import Builder, BuildResult, Failure, Measurer, RunResult, bound_secs
+from tuner.measure import Builder, BuildResult, Failure, Measurer, RunResult
 from tuner.strategy import Candidate
 from workers.champion import Champion, Ring
 from workers.host import cpu_model, host_name
@@ -142,7 +142,7 @@ class _Job:
 
     def _held_against(self, state: TaskState, ran: RunResult | None) -> dict[str, float]:
         """The calibration, and the part of this core's roofline that was reached."""
-        bound = bound_secs(state.facts.flops, state.facts.bytes, self.calibration)
+        bound = state.bound_secs(self.calibration)
         if bound is None or ran is None or not ran.run_secs:
             return self.calibration
         return {**self.calibration, "roofline": bound / ran.median}

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import tvm
 
 from db import CpuArch, Measured, Task
+from tuner.arch import simd_of
 from tuner.measure import bound_secs
 from tuner.strategy import Candidate, Outcome, Strategy, make_strategy
 from tuner.workloads import Facts, facts_of
@@ -20,6 +21,8 @@ class TaskState:
 
     task: Task
     facts: Facts
+    #: float32 values in a register of the architecture it is tuned for.
+    lanes: int
     strategy: Strategy
     #: Decides what becomes the best record.
     ring: Ring
@@ -53,7 +56,15 @@ class TaskState:
             tir=task.workload.tir,
         )
         times = [m.median for m in known.values() if m.median is not None]
-        return cls(task, facts, chosen, ring, best=min(times, default=None), trials=len(known))
+        return cls(
+            task,
+            facts,
+            simd_of(arch).lanes,
+            chosen,
+            ring,
+            best=min(times, default=None),
+            trials=len(known),
+        )
 
     @property
     def digest(self) -> str:
@@ -73,6 +84,10 @@ class TaskState:
         if secs is not None and (self.best is None or secs < self.best):
             self.best = secs
 
+    def bound_secs(self, calibration: Mapping[str, float]) -> float | None:
+        """Seconds below which it cannot run on a core so calibrated; None if it was not."""
+        return bound_secs(self.facts.flops, self.facts.bytes, calibration, self.lanes)
+
     def gain(self, calibration: Mapping[str, float]) -> float:
         """What the next trial is worth, in expected seconds of the model's time.
 
@@ -81,7 +96,7 @@ class TaskState:
         """
         if self.best is None:
             return float("inf") if self.trials + self.pending == 0 else 0.0
-        bound = bound_secs(self.facts.flops, self.facts.bytes, calibration)
+        bound = self.bound_secs(calibration)
         room = 0.5 if bound is None else min(0.5, max(0.02, 1.0 - bound / self.best))
         share = self.task.calls * self.task.weight * self.best
         return share * room / (1 + self.trials + self.pending)

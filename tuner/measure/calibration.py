@@ -19,6 +19,7 @@ from tvm.script import tirx as script
 from tuner.arch import host_arch, simd_of
 from tuner.arena import Arena
 from tuner.measure.compile import llvm_ir, load_kernel
+from tuner.measure.roofline import AVX2_LANES, AVX2_PEAK
 
 _CHAINS = 12
 _STEPS = 100_000
@@ -68,8 +69,7 @@ def _compiled(source: str, **sizes: int) -> tvm.runtime.Module:
 
 
 @functools.cache
-def _fma_kernel() -> tuple[tvm.runtime.Module, list[tvm.runtime.Tensor], float]:
-    lanes = simd_of(host_arch()).lanes
+def _fma_kernel(lanes: int) -> tuple[tvm.runtime.Module, list[tvm.runtime.Tensor], float]:
     kernel = _compiled(
         _FMA, twice=2 * lanes, total=_CHAINS * lanes, chains=_CHAINS, lanes=lanes, steps=_STEPS
     )
@@ -106,9 +106,15 @@ def _fastest(
     return best
 
 
-def fma_gflops(seconds: float = 0.02) -> float:
-    """Peak of one core in GFLOP/s: the best of several runs within `seconds`."""
-    kernel, data, flops = _fma_kernel()
+def fma_gflops(seconds: float = 0.02, lanes: int | None = None) -> float:
+    """Peak of one core in GFLOP/s: the best of several runs within `seconds`.
+
+    Parameters
+    ----------
+    lanes
+        float32 values in a register; the widest registers of this CPU if None.
+    """
+    kernel, data, flops = _fma_kernel(lanes or simd_of(host_arch()).lanes)
     return flops / _fastest(kernel, data, 1, seconds) / 1e9
 
 
@@ -121,6 +127,12 @@ def read_gbs(nbytes: int, seconds: float = 0.005) -> float:
 
 
 def calibrate() -> dict[str, float]:
-    """Speed of this core now: see `fma_gflops` and `read_gbs`."""
-    reads = {name: read_gbs(nbytes) for nbytes, name in READ_SIZES.items()}
-    return {"fma_gflops": fma_gflops(), **reads}
+    """Speed of this core now: see `fma_gflops` and `read_gbs`.
+
+    A CPU with wider registers is also measured on those of avx2, for kernels of that level.
+    """
+    measured = {name: read_gbs(nbytes) for nbytes, name in READ_SIZES.items()}
+    measured["fma_gflops"] = fma_gflops()
+    if simd_of(host_arch()).lanes > AVX2_LANES:
+        measured[AVX2_PEAK] = fma_gflops(lanes=AVX2_LANES)
+    return measured

@@ -10,6 +10,9 @@ import itertools
 import math
 from collections.abc import Mapping
 
+#: float32 values in a register of avx2, and what a wider CPU's peak on those is called.
+AVX2_LANES = 8
+AVX2_PEAK = "fma_gflops_avx2"
 _PREFIX = "read_gbs_"
 _UNITS = {"KiB": 1 << 10, "MiB": 1 << 20}
 
@@ -32,7 +35,9 @@ def read_rate(nbytes: float, calibration: Mapping[str, float]) -> float | None:
     return points[-1][1]
 
 
-def bound_secs(flops: float, nbytes: float, calibration: Mapping[str, float]) -> float | None:
+def bound_secs(
+    flops: float, nbytes: float, calibration: Mapping[str, float], lanes: int
+) -> float | None:
     """Seconds below which a kernel cannot run: the larger of computing and reading.
 
     Parameters
@@ -43,12 +48,16 @@ def bound_secs(flops: float, nbytes: float, calibration: Mapping[str, float]) ->
         Bytes that a call has to move at least.
     calibration
         As `tuner.measure.Measurer.calibrate` returns it.
+    lanes
+        float32 values in the registers that the kernel is made for.
 
     Returns
     -------
     None if the core was not calibrated.
     """
-    peak, rate = calibration.get("fma_gflops"), read_rate(nbytes, calibration)
+    widest = calibration.get("fma_gflops")
+    peak = calibration.get(AVX2_PEAK, widest) if lanes == AVX2_LANES else widest
+    rate = read_rate(nbytes, calibration)
     if not peak or not rate:
         return None
     return max(flops / peak, nbytes / rate) / 1e9
