@@ -1,151 +1,208 @@
-"""Dense layers of the example model: % of the FMA peak and the ratio to PyTorch, on one core.
+"""Dense layers against the roofline and PyTorch, on one core.
 
-Every layer with K, N >= 128 is tuned by the autotvm strategy for some seconds; then the tuned
-kernel, the FMA peak and PyTorch's ``relu(linear(x))`` run in turns on the same core, a millisecond
-each. Other tenants of a shared machine slow a kernel that lives in the L2 and L3 caches more than
-a loop that lives in registers, so two figures are printed: the fastest turn of the kernel against
-the fastest of the peak, and the medians of both.
+Every layer is tuned for some seconds into a database (given again, it is used and added to). Then
+the best record of each, the FMA peak, reading of the layer's bytes, and PyTorch's
+``relu(linear(x))`` run in turns on the same core, about a millisecond each. The roofline of a
+layer is the larger of its operations at the peak and its bytes at the rate read. Other tenants of
+a shared machine slow what lives in caches more than a loop that lives in registers, so two figures
+are printed: the fastest turn against the fastest of the roofline, and the medians of both.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import statistics
 import sys
+import tempfile
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import tvm
-from tvm import te
 
-from tuner.arch import host_arch
+from benchmarks._layers import Layer, tune
+from db import CpuArch, Store, open_store
+from tuner.arch import host_arch, resolve, runs_on, simd_of, toolchain
 from tuner.arena import Arena
-from tuner.measure import LocalBuilder, LocalMeasurer, MeasureOptions
-from tuner.measure.calibration import fma_gflops
-from tuner.measure.compile import load_kernel
+from tuner.measure import MeasureOptions
+from tuner.measure.calibration import fma_gflops, read_gbs
+from tuner.measure.compile import build_kernel, load_kernel
 from tuner.measure.local import split_cores
 from tuner.measure.process import THREADS
-from tuner.ops import dense, pack_dense, packed_shape
-from tuner.strategy import AutoTvmStrategy, Outcome
-from tuner.workloads.digest import function_digest, normalise
-from tuner.workloads.facts import facts_of
+from tuner.ops import pack_dense
 
-#: (K, N) of the example's layers with both at least 128.
-LAYERS = ((512, 256), (415, 512))
-BATCHES = (16, 64, 256)
+SIZES = (13, 64, 128, 256, 415, 512, 1024)
+BATCHES = (1, 4, 16, 64, 256)
+#: Layers that the first figure is about.
+LEAST_BATCH, LEAST_SIZE = 4, 128
 
 
-def workload(batch: int, k: int, n: int) -> tvm.tirx.PrimFunc:
-    """``relu(x @ w^T + b)`` as the importer makes it."""
-    x = te.placeholder((batch, k), name="x")
-    w = te.placeholder(packed_shape(n, k), name="w")
-    b = te.placeholder((n,), name="b")
-    y = dense(x, w, n)
-    biased = te.compute((batch, n), lambda i, j: b[j] + y[i, j], name="T_add")
-    zero = tvm.tirx.const(0.0, "float32")
-    out = te.compute((batch, n), lambda i, j: tvm.tirx.max(biased[i, j], zero), name="compute")
-    return normalise(te.create_prim_func([x, w, b, out]).with_attr("tirx.noalias", True))
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One cell."""
+
+    layer: Layer
+    #: Of the fastest turn.
+    gflops: float
+    #: ``compute`` or ``read``: which roof is lower.
+    binds: str
+    #: Part of the roofline by the fastest turns, and by the medians.
+    roofline: float
+    roofline_median: float
+    #: PyTorch's time over ours, by the medians and by the fastest turns.
+    torch_ratio: float
+    torch_ratio_best: float
 
 
-def tune(func: tvm.tirx.PrimFunc, seconds: float, options: MeasureOptions) -> tuple[str, int]:
-    """Code of the fastest candidate found within `seconds`, confirmed in turns; and the trials."""
-    facts, digest, tir = facts_of(func), function_digest(func), tvm.ir.save_json(func)
-    strategy = AutoTvmStrategy(digest, facts, host_arch())
-    builder, measurer = LocalBuilder(options), LocalMeasurer(options)
-    found: list[tuple[float, str]] = []
-    trials = 0
-    try:
-        # Starting the children takes seconds; the budget is for searching.
-        measurer.calibrate()
-        builder.build(tir, host_arch(), config=None, trace=None)
-        end = time.monotonic() + seconds
-        while time.monotonic() < end and strategy.remaining:
-            (candidate,) = strategy.ask(1)
-            built = builder.build(tir, host_arch(), config=candidate.config, trace=None)
-            trials += 1
-            if built.code is None:
-                strategy.tell([Outcome(candidate, None)])
-                continue
-            best = min((secs for secs, _ in found), default=None)
-            ran = measurer.run(digest, tir, built.code, best=best)
-            strategy.tell([Outcome(candidate, ran.median if ran.run_secs else None)])
-            if ran.run_secs:
-                found.append((ran.median, built.code))
-        finalists = [code for _, code in sorted(found)[:3]]
-        runs = measurer.compare(digest, tir, finalists)
-    finally:
-        builder.close()
-        measurer.close()
-    return min(zip(runs, finalists, strict=True), key=lambda pair: pair[0].median)[1], trials
-
-
-def compare(
-    code: str, batch: int, k: int, n: int, rounds: int
-) -> tuple[float, float, float, float]:
-    """Best GFLOP/s, its part of the best peak, the same of medians, PyTorch's time over ours."""
+def compare(layer: Layer, code: str, lanes: int, rounds: int) -> Result:
+    """Run one layer in turns with its roofs and with PyTorch."""
     import torch
 
     torch.set_num_threads(1)
     rng = np.random.default_rng(0)
-    x, w, b = (rng.standard_normal(s).astype(np.float32) for s in ((batch, k), (n, k), (n,)))
-    data = [x, pack_dense(w, transposed=False), b, np.zeros((batch, n), np.float32)]
+    shapes = ((layer.batch, layer.k), (layer.n, layer.k), (layer.n,))
+    x, w, b = (rng.standard_normal(s).astype(np.float32) for s in shapes)
+    out = np.zeros((layer.batch, layer.n), np.float32)
+    data = [x, pack_dense(w, transposed=False), b, out]
     arena = Arena((a.shape, "float32") for a in data)
     arguments = [arena.empty(a.shape, "float32") for a in data]
     for tensor, array in zip(arguments, data, strict=True):
         np.copyto(np.from_dlpack(tensor), array)
     tx, tw, tb = (torch.tensor(a) for a in (x, w, b))
-    flops = 2.0 * batch * k * n
-    number = max(1, int(0.001 / (flops / 150e9)))
-    kernel = load_kernel(code).time_evaluator("main", tvm.cpu(), number=number, repeat=1)
-    peaks, rates, ratios = [], [], []
-    for _ in range(rounds):
-        peaks.append(fma_gflops(0.001))
-        ours = float(kernel(*arguments).results[0])
-        start = time.perf_counter()
-        for _ in range(number):
-            expected = torch.relu(torch.nn.functional.linear(tx, tw, tb))
-        theirs = (time.perf_counter() - start) / number
-        rates.append(flops / ours / 1e9)
-        ratios.append(theirs / ours)
-    error = np.abs(arguments[-1].numpy() - expected.numpy()).max()
-    assert error < 1e-3, f"differs from PyTorch by {error}"
-    return (
-        max(rates),
-        max(rates) / max(peaks),
-        statistics.median(rates) / statistics.median(peaks),
-        statistics.median(ratios),
+
+    def theirs() -> torch.Tensor:
+        return torch.relu(torch.nn.functional.linear(tx, tw, tb))
+
+    kernel = load_kernel(code)
+    once = kernel.time_evaluator("main", tvm.cpu(), number=3, repeat=3)(*arguments).min
+    number = max(1, int(0.001 / once))
+    evaluator = kernel.time_evaluator("main", tvm.cpu(), number=number, repeat=1)
+    _timed(theirs, 30)
+    calls = max(1, int(0.001 / _timed(theirs, 30)))
+    roofs, ours, peers = [], [], []
+    with torch.inference_mode():
+        for _ in range(rounds):
+            compute = layer.flops / fma_gflops(0.001, lanes) / 1e9
+            read = layer.nbytes / read_gbs(_rounded(layer.nbytes), 0.001) / 1e9
+            roofs.append((compute, read))
+            ours.append(float(evaluator(*arguments).results[0]))
+            peers.append(_timed(theirs, calls))
+        error = np.abs(arguments[-1].numpy() - theirs().numpy()).max()
+    assert error < 1e-3, f"{layer} differs from PyTorch by {error}"
+    best = [min(column) for column in zip(*roofs, strict=True)]
+    middle = [statistics.median(column) for column in zip(*roofs, strict=True)]
+    return Result(
+        layer,
+        gflops=layer.flops / min(ours) / 1e9,
+        binds="compute" if best[0] > best[1] else "read",
+        roofline=max(best) / min(ours),
+        roofline_median=max(middle) / statistics.median(ours),
+        torch_ratio=statistics.median(peers) / statistics.median(ours),
+        torch_ratio_best=min(peers) / min(ours),
+    )
+
+
+def _timed(call: Callable[[], object], number: int) -> float:
+    start = time.perf_counter()
+    for _ in range(number):
+        call()
+    return (time.perf_counter() - start) / number
+
+
+def _rounded(nbytes: float) -> int:
+    """A power of two or the middle between two, so that few kernels and buffers are made."""
+    power = 1 << max(12, int(nbytes).bit_length() - 1)
+    return power if nbytes < 1.25 * power else power * 3 // 2
+
+
+def codes(store: Store, layers: list[Layer], arch: CpuArch) -> dict[Layer, str]:
+    """Compile the best record of each layer."""
+    workloads = {layer: layer.workload() for layer in layers}
+    digests = [w.digest for w in workloads.values()]
+    records = store.best_records(digests, arch.name, toolchain().key)
+    found = {}
+    for layer, workload in workloads.items():
+        record = records.get(workload.digest)
+        if record is None:
+            print(f"{layer} has no record: give it more --seconds", file=sys.stderr)
+            continue
+        built = build_kernel(workload.tir, arch, None, record.trace)
+        assert built.code is not None, built.failure
+        found[layer] = built.code
+    return found
+
+
+def report(results: list[Result]) -> None:
+    """Print what the table comes to."""
+    inner = [
+        r
+        for r in results
+        if r.layer.batch >= LEAST_BATCH and min(r.layer.k, r.layer.n) >= LEAST_SIZE
+    ]
+    mean = statistics.geometric_mean
+    if inner:
+        print(
+            f"batch >= {LEAST_BATCH}, K and N >= {LEAST_SIZE} ({len(inner)} layers): geometric "
+            f"mean {100 * mean(r.roofline for r in inner):.1f} % of the roofline by the fastest "
+            f"turns, {100 * mean(r.roofline_median for r in inner):.1f} % by the medians; lowest "
+            f"{100 * min(r.roofline for r in inner):.1f} %"
+        )
+    behind = [r for r in results if r.torch_ratio <= 1.0]
+    print(
+        f"{len(results)} layers: geometric mean {mean(r.torch_ratio for r in results):.2f} times "
+        f"as fast as PyTorch, lowest {min(r.torch_ratio for r in results):.2f}; slower than "
+        f"PyTorch in {len(behind)}"
     )
 
 
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(prog="benchmarks dense", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=20.0, help="tuning time of each layer")
-    parser.add_argument("--rounds", type=int, default=300, help="turns of the comparison")
+    parser.add_argument("--seconds", type=float, default=4.0, help="tuning time per layer")
+    parser.add_argument("--rounds", type=int, default=30, help="turns of the comparison")
+    parser.add_argument("--arch", default="host", help="host, avx2 or avx512")
+    parser.add_argument("--strategy", default="autotvm", help="autotvm, ansor or auto")
+    parser.add_argument("--batch", type=int, nargs="*", default=BATCHES)
+    parser.add_argument("--k", type=int, nargs="*", default=SIZES)
+    parser.add_argument("--n", type=int, nargs="*", default=SIZES)
+    parser.add_argument("--db", type=Path, help="SQLite file to use and to add to")
+    parser.add_argument("--no-tune", action="store_true", help="compare what the file holds")
     args = parser.parse_args()
-    options = MeasureOptions(min_repeat_s=0.01, repeats=5)
-    print(f"{host_arch().name}, one core")
-    print(
-        f"{'batch':>6}{'K':>6}{'N':>6}{'trials':>8}{'GFLOP/s':>10}{'% of peak':>11}"
-        f"{'(medians)':>11}{'x PyTorch':>11}"
-    )
-    shares = []
-    for k, n in LAYERS:
-        for batch in BATCHES:
-            code, trials = tune(workload(batch, k, n), args.seconds, options)
-            core, others = split_cores(options.core)
-            os.sched_setaffinity(0, {core})
-            rate, part, middle, ratio = compare(code, batch, k, n, args.rounds)
-            os.sched_setaffinity(0, others | {core})
-            shares.append(part)
+    arch = resolve(args.arch)
+    if not runs_on(arch, host_arch()):
+        parser.error(f"this CPU cannot run code for {arch.name}")
+    options = MeasureOptions(min_repeat_s=0.005, repeats=5)
+    layers = [Layer(*cell) for cell in itertools.product(args.batch, args.k, args.n)]
+    with tempfile.TemporaryDirectory() as folder:
+        with open_store(f"sqlite:///{args.db or Path(folder) / 'dense.db'}") as store:
+            if not args.no_tune:
+                tune(
+                    store, layers, arch,
+                    seconds=args.seconds, strategy=args.strategy, options=options,
+                )  # fmt: skip
+            built = codes(store, layers, arch)
+        core, _ = split_cores(options.core)
+        os.sched_setaffinity(0, {core})
+        print(f"{arch.name}, one core, float32")
+        print(
+            f"{'batch':>6}{'K':>6}{'N':>6}{'GFLOP/s':>10}{'binds':>9}{'% of roofline':>15}"
+            f"{'(medians)':>11}{'x PyTorch':>11}{'(fastest)':>11}"
+        )
+        results = []
+        for layer, code in built.items():
+            r = compare(layer, code, simd_of(arch).lanes, args.rounds)
+            results.append(r)
             print(
-                f"{batch:>6}{k:>6}{n:>6}{trials:>8}{rate:>10.1f}{100 * part:>11.1f}"
-                f"{100 * middle:>11.1f}{ratio:>11.2f}"
+                f"{layer.batch:>6}{layer.k:>6}{layer.n:>6}{r.gflops:>10.1f}{r.binds:>9}"
+                f"{100 * r.roofline:>15.1f}{100 * r.roofline_median:>11.1f}"
+                f"{r.torch_ratio:>11.2f}{r.torch_ratio_best:>11.2f}",
+                flush=True,
             )
-            sys.stdout.flush()
-    print(f"lowest part of the peak: {100 * min(shares):.1f} %, geometric mean "
-          f"{100 * statistics.geometric_mean(shares):.1f} %")  # fmt: skip
+        report(results)
 
 
 if __name__ == "__main__":
