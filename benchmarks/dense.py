@@ -33,12 +33,21 @@ from tuner.measure.calibration import fma_gflops, read_gbs
 from tuner.measure.compile import build_kernel, load_kernel
 from tuner.measure.local import split_cores
 from tuner.measure.process import THREADS
+from tuner.measure.roofline import AVX2_LANES
 from tuner.ops import pack_dense
 
 SIZES = (13, 64, 128, 256, 415, 512, 1024)
 BATCHES = (1, 4, 16, 64, 256)
 #: Layers that the first figure is about.
 LEAST_BATCH, LEAST_SIZE = 4, 128
+#: Keeps oneDNN, MKL and ATen to avx2.
+_AVX2_PEERS = {
+    "ONEDNN_MAX_CPU_ISA": "AVX2",
+    "MKL_ENABLE_INSTRUCTIONS": "AVX2",
+    "ATEN_CPU_CAPABILITY": "avx2",
+}
+#: Length of a turn, in seconds, and turns of a layer in a row.
+_TURN_S, _TURNS = 0.001, 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,52 +67,63 @@ class Result:
     torch_ratio_best: float
 
 
-def compare(layer: Layer, code: str, lanes: int, rounds: int) -> Result:
-    """Run one layer in turns with its roofs and with PyTorch."""
-    import torch
+class Contest:
+    """One layer beside its roofs and PyTorch; its rounds may be spread over a longer time."""
 
-    torch.set_num_threads(1)
-    rng = np.random.default_rng(0)
-    shapes = ((layer.batch, layer.k), (layer.n, layer.k), (layer.n,))
-    x, w, b = (rng.standard_normal(s).astype(np.float32) for s in shapes)
-    out = np.zeros((layer.batch, layer.n), np.float32)
-    data = [x, pack_dense(w, transposed=False), b, out]
-    arena = Arena((a.shape, "float32") for a in data)
-    arguments = [arena.empty(a.shape, "float32") for a in data]
-    for tensor, array in zip(arguments, data, strict=True):
-        np.copyto(np.from_dlpack(tensor), array)
-    tx, tw, tb = (torch.tensor(a) for a in (x, w, b))
+    def __init__(self, layer: Layer, code: str, lanes: int) -> None:
+        import torch
 
-    def theirs() -> torch.Tensor:
-        return torch.relu(torch.nn.functional.linear(tx, tw, tb))
+        torch.set_num_threads(1)
+        rng = np.random.default_rng(0)
+        shapes = ((layer.batch, layer.k), (layer.n, layer.k), (layer.n,))
+        x, w, b = (rng.standard_normal(s).astype(np.float32) for s in shapes)
+        out = np.zeros((layer.batch, layer.n), np.float32)
+        data = [x, pack_dense(w, transposed=False), b, out]
+        arena = Arena((a.shape, "float32") for a in data)
+        self._arguments = [arena.empty(a.shape, "float32") for a in data]
+        for tensor, array in zip(self._arguments, data, strict=True):
+            np.copyto(np.from_dlpack(tensor), array)
+        tx, tw, tb = (torch.tensor(a) for a in (x, w, b))
 
-    kernel = load_kernel(code)
-    once = kernel.time_evaluator("main", tvm.cpu(), number=3, repeat=3)(*arguments).min
-    number = max(1, int(0.001 / once))
-    evaluator = kernel.time_evaluator("main", tvm.cpu(), number=number, repeat=1)
-    _timed(theirs, 30)
-    calls = max(1, int(0.001 / _timed(theirs, 30)))
-    roofs, ours, peers = [], [], []
-    with torch.inference_mode():
+        def theirs() -> torch.Tensor:
+            return torch.relu(torch.nn.functional.linear(tx, tw, tb))
+
+        self._torch = theirs
+        self._layer, self._lanes = layer, lanes
+        kernel = load_kernel(code)
+        once = kernel.time_evaluator("main", tvm.cpu(), number=3, repeat=3)(*self._arguments).min
+        number = max(1, int(_TURN_S / once))
+        self._kernel = kernel.time_evaluator("main", tvm.cpu(), number=number, repeat=1)
+        _timed(self._torch, 30)
+        self._calls = max(1, int(_TURN_S / _timed(self._torch, 30)))
+        #: Seconds by the peak, by reading, of the kernel, of PyTorch; a row per round.
+        self._turns: list[tuple[float, float, float, float]] = []
+        error = np.abs(self._arguments[-1].numpy() - self._torch().numpy()).max()
+        assert error < 1e-3, f"{layer} differs from PyTorch by {error}"
+
+    def run(self, rounds: int) -> None:
+        """Take turns."""
+        flops, nbytes = self._layer.flops, self._layer.nbytes
         for _ in range(rounds):
-            compute = layer.flops / fma_gflops(0.001, lanes) / 1e9
-            read = layer.nbytes / read_gbs(_rounded(layer.nbytes), 0.001) / 1e9
-            roofs.append((compute, read))
-            ours.append(float(evaluator(*arguments).results[0]))
-            peers.append(_timed(theirs, calls))
-        error = np.abs(arguments[-1].numpy() - theirs().numpy()).max()
-    assert error < 1e-3, f"{layer} differs from PyTorch by {error}"
-    best = [min(column) for column in zip(*roofs, strict=True)]
-    middle = [statistics.median(column) for column in zip(*roofs, strict=True)]
-    return Result(
-        layer,
-        gflops=layer.flops / min(ours) / 1e9,
-        binds="compute" if best[0] > best[1] else "read",
-        roofline=max(best) / min(ours),
-        roofline_median=max(middle) / statistics.median(ours),
-        torch_ratio=statistics.median(peers) / statistics.median(ours),
-        torch_ratio_best=min(peers) / min(ours),
-    )
+            compute = flops / fma_gflops(_TURN_S, self._lanes) / 1e9
+            read = nbytes / read_gbs(_rounded(nbytes), _TURN_S) / 1e9
+            ours = float(self._kernel(*self._arguments).results[0])
+            self._turns.append((compute, read, ours, _timed(self._torch, self._calls)))
+
+    def result(self) -> Result:
+        """What came out."""
+        columns = list(zip(*self._turns, strict=True))
+        best = [min(column) for column in columns]
+        middle = [statistics.median(column) for column in columns]
+        return Result(
+            self._layer,
+            gflops=self._layer.flops / best[2] / 1e9,
+            binds="compute" if best[0] > best[1] else "read",
+            roofline=max(best[:2]) / best[2],
+            roofline_median=max(middle[:2]) / middle[2],
+            torch_ratio=middle[3] / middle[2],
+            torch_ratio_best=best[3] / best[2],
+        )
 
 
 def _timed(call: Callable[[], object], number: int) -> float:
@@ -163,7 +183,7 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(prog="benchmarks dense", description=__doc__)
     parser.add_argument("--seconds", type=float, default=4.0, help="tuning time per layer")
-    parser.add_argument("--rounds", type=int, default=30, help="turns of the comparison")
+    parser.add_argument("--rounds", type=int, default=8, help="rounds of five turns each")
     parser.add_argument("--arch", default="host", help="host, avx2 or avx512")
     parser.add_argument("--strategy", default="autotvm", help="autotvm, ansor or auto")
     parser.add_argument("--batch", type=int, nargs="*", default=BATCHES)
@@ -178,6 +198,9 @@ def main() -> None:
     options = MeasureOptions(min_repeat_s=0.005, repeats=5)
     layers = [Layer(*cell) for cell in itertools.product(args.batch, args.k, args.n)]
     with tempfile.TemporaryDirectory() as folder:
+        if simd_of(arch).lanes == AVX2_LANES:
+            # PyTorch reads these when it is imported: registers of the same width on both sides.
+            os.environ.update(_AVX2_PEERS)
         with open_store(f"sqlite:///{args.db or Path(folder) / 'dense.db'}") as store:
             if not args.no_tune:
                 tune(
@@ -192,15 +215,17 @@ def main() -> None:
             f"{'batch':>6}{'K':>6}{'N':>6}{'GFLOP/s':>10}{'binds':>9}{'% of roofline':>15}"
             f"{'(medians)':>11}{'x PyTorch':>11}{'(fastest)':>11}"
         )
-        results = []
-        for layer, code in built.items():
-            r = compare(layer, code, simd_of(arch).lanes, args.rounds)
-            results.append(r)
+        contests = [Contest(layer, code, simd_of(arch).lanes) for layer, code in built.items()]
+        # Every layer meets quiet and busy moments of the machine alike.
+        for _ in range(args.rounds):
+            for contest in contests:
+                contest.run(_TURNS)
+        results = [contest.result() for contest in contests]
+        for r in results:
             print(
-                f"{layer.batch:>6}{layer.k:>6}{layer.n:>6}{r.gflops:>10.1f}{r.binds:>9}"
+                f"{r.layer.batch:>6}{r.layer.k:>6}{r.layer.n:>6}{r.gflops:>10.1f}{r.binds:>9}"
                 f"{100 * r.roofline:>15.1f}{100 * r.roofline_median:>11.1f}"
-                f"{r.torch_ratio:>11.2f}{r.torch_ratio_best:>11.2f}",
-                flush=True,
+                f"{r.torch_ratio:>11.2f}{r.torch_ratio_best:>11.2f}"
             )
         report(results)
 
