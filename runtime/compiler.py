@@ -9,8 +9,11 @@ import tvm
 from tvm import relax
 
 from db import BestRecord, CpuArch
+from runtime.inputs import InputChecker
 from runtime.lookup import Lookup
+from runtime.program import NotStraight, Program, build_program
 from runtime.report import BucketReport, KernelReport
+from runtime.vm import VirtualMachines
 from tuner.arch import target_of
 from tuner.errors import InvalidSchedule
 from tuner.graph.bucket import bucket_module
@@ -21,20 +24,17 @@ from tuner.workloads import KernelUse, extract_workloads
 
 @dataclass(frozen=True, slots=True)
 class CompiledBucket:
-    """An executable for one batch size; immutable, shared by all threads."""
+    """Code for one batch size, shared by all threads."""
 
     batch: int
-    executable: relax.VMExecutable
+    runner: Program | VirtualMachines
     report: BucketReport
 
 
 def compile_bucket(
     prepared: PreparedModel, batch: int, arch: CpuArch, lookup: Lookup
 ) -> CompiledBucket:
-    """Compile `prepared` for one batch size.
-
-    ``main`` of the executable takes the inputs and then one tuple of all packed weights.
-    """
+    """Compile `prepared` for one batch size."""
     start = time.perf_counter()
     mod = bucket_module(prepared, batch)
     uses = extract_workloads(mod)
@@ -45,10 +45,21 @@ def compile_bucket(
         kernels.append(kernel)
         for name in use.functions:
             mod[name] = func.without_attr("global_symbol")
-    mod = relax.transform.BundleModelParams()(mod)
-    executable = tvm.compile(mod, target=target_of(arch))
-    report = BucketReport(batch, tuple(kernels), time.perf_counter() - start)
-    return CompiledBucket(batch, executable, report)
+    runner = _runner(mod, prepared, batch, arch)
+    reason = runner.reason if isinstance(runner, VirtualMachines) else ""
+    report = BucketReport(batch, tuple(kernels), time.perf_counter() - start, reason)
+    return CompiledBucket(batch, runner, report)
+
+
+def _runner(
+    mod: tvm.IRModule, prepared: PreparedModel, batch: int, arch: CpuArch
+) -> Program | VirtualMachines:
+    target = target_of(arch)
+    try:
+        return build_program(mod, prepared.model, batch, target)
+    except NotStraight as error:
+        executable = tvm.compile(relax.transform.BundleModelParams()(mod), target=target)
+        return VirtualMachines(batch, executable, InputChecker(prepared.model), str(error))
 
 
 def _kernel(

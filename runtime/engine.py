@@ -11,6 +11,7 @@ from db import open_store
 from runtime.compiler import compile_bucket
 from runtime.lookup import Lookup, StoreLookup, no_records
 from runtime.model import Model
+from runtime.outputs import output_specs
 from runtime.weights import WeightSchema
 from tuner.arch import host_arch, resolve, runs_on, toolchain
 from tuner.errors import TunerError
@@ -102,5 +103,11 @@ class Engine:
         # The packed copy is the one that serves: the imported one is let go.
         light = dataclasses.replace(imported, params={})
         return Model(
-            light, schema, weights, compiled, arch=self.arch.name, toolchain=toolchain().key
+            light,
+            schema,
+            weights,
+            compiled,
+            output_specs(prepared),
+            arch=self.arch.name,
+            toolchain=toolchain().key,
         )

@@ -29,7 +29,8 @@ class InputChecker:
 
         Returns
         -------
-        C-contiguous arrays, without a copy where they were already, and the batch.
+        C-contiguous copies, made before they were checked: what was checked is what kernels read,
+        whatever the caller's other threads do meanwhile. And the batch.
 
         Raises
         ------
@@ -94,7 +95,7 @@ def _array(value: Any, spec: InputSpec) -> np.ndarray:
             f"input {spec.name} has shape {list(array.shape)}, the model takes "
             f"[{', '.join(map(str, spec.shape))}]"
         )
-    return np.ascontiguousarray(array)
+    return np.array(array, order="C", copy=True, subok=False)
 
 
 class _IndexCheck:

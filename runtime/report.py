@@ -39,6 +39,8 @@ class BucketReport:
     kernels: Sequence[KernelReport]
     #: Time to schedule and compile it, in seconds.
     compile_secs: float
+    #: Why Relax's virtual machine runs it, call by call; empty if it is one compiled function.
+    machine: str = ""
 
     @property
     def from_records(self) -> int:
@@ -65,6 +67,7 @@ class ModelReport:
             lines.append(
                 f"  batch {bucket.batch}: {bucket.from_records} of {len(bucket.kernels)} kernels "
                 f"from the database, compiled in {bucket.compile_secs:.1f} s"
+                + (f", on the virtual machine: {bucket.machine}" if bucket.machine else "")
             )
             for k in bucket.kernels:
                 secs = "" if k.expected_secs is None else f"{k.expected_secs * 1e6:10.1f} µs"

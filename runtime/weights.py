@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import tvm
@@ -70,13 +70,21 @@ class WeightSchema:
 class PackedWeights:
     """Tensors in the order of the kernels' last argument."""
 
-    __slots__ = ("bundle", "nbytes", "tensors")
+    __slots__ = ("bundle", "nbytes", "table", "tensors")
 
     def __init__(self, tensors: list[tvm.runtime.Tensor]) -> None:
         self.tensors = tensors
-        #: What the executable is called with.
+        views = [np.from_dlpack(t) for t in tensors]
+        #: What programs are called with: the address of each.
+        self.table = address_table(views)
+        #: What virtual machines are called with.
         self.bundle = tvm_ffi.convert(tuple(tensors))
-        self.nbytes = sum(np.from_dlpack(t).nbytes for t in tensors)
+        self.nbytes = sum(v.nbytes for v in views)
+
+
+def address_table(arrays: Sequence[np.ndarray]) -> tvm.runtime.Tensor:
+    """Addresses of arrays, which the caller keeps alive; never empty."""
+    return tvm.runtime.tensor(np.array([a.ctypes.data for a in arrays] or [0], np.uint64))
 
 
 def _packed(layout: WeightLayout, arena: Arena, array: np.ndarray) -> tvm.runtime.Tensor:

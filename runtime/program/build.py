@@ -1,0 +1,138 @@
+"""From a bucket's scheduled module to code."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import prod
+
+import numpy as np
+import tvm
+import tvm_ffi
+from tvm import tirx
+
+from runtime.arenas import ARENAS
+from runtime.program.checks import check_function
+from runtime.program.entry import KERNELS, SCORE, STATUS_BYTES, EntryBuilder, Layout, StagedInput
+from runtime.program.graph import Graph, NotStraight, Source, read_graph
+from runtime.program.kernels import lower_kernels
+from runtime.program.memory import aligned, plan_memory
+from runtime.weights import PackedWeights, address_table
+from tuner.importers import ImportedModel
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """The code of one bucket, and what it has to be called with."""
+
+    batch: int
+    module: tvm.runtime.Module
+    #: ``score(input..., weights, constants, arena, output..., start)``; see `EntryBuilder`.
+    score: tvm_ffi.Function
+    #: ``kernels(weights, constants, arena)``: the same kernels without the rest of a call.
+    kernels: tvm_ffi.Function
+    #: Arrays that the code reads, beside the weights.
+    constants: tuple[np.ndarray, ...]
+    #: Their addresses.
+    constant_table: tvm.runtime.Tensor
+    #: Bytes of the arena that it needs.
+    arena_bytes: int
+
+    def run(
+        self,
+        arrays: Sequence[np.ndarray],
+        start: int,
+        rows: int,
+        weights: PackedWeights,
+        outputs: Sequence[np.ndarray],
+    ) -> None:
+        """Score `rows` rows of checked inputs from `start` on into the same rows of `outputs`."""
+        arena = ARENAS.take(self.arena_bytes)
+        try:
+            status = self.score(
+                *arrays, weights.table, self.constant_table, arena[0], *outputs, start
+            )
+        finally:
+            ARENAS.put(arena)
+        # The arrays are the runtime's own copies, checked before.
+        assert status == 0, f"a checked call of bucket {self.batch} ended with status {status}"
+
+
+def build_program(
+    mod: tvm.IRModule, model: ImportedModel, batch: int, target: tvm.target.Target
+) -> Program:
+    """Compile a bucket's module, its kernels scheduled already.
+
+    Raises
+    ------
+    NotStraight
+        If it cannot be laid out beforehand; the virtual machine runs it then.
+    """
+    graph = read_graph(mod, len(model.inputs))
+    _check_outputs(graph, batch)
+    inputs, checks = _stage_inputs(model, graph)
+    names = {step.kernel for step in graph.steps}
+    kernels = lower_kernels({**{n: mod[n] for n in sorted(names)}, **checks}, target)
+    layout = _layout(graph, inputs, batch, dict(kernels.scratch))
+    whole = EntryBuilder(batch, graph, layout, kernels).build(target)
+    code = _generate(whole, target)
+    table = address_table(graph.constants)
+    return Program(
+        batch, code, code[SCORE], code[KERNELS], tuple(graph.constants), table, layout.size
+    )
+
+
+def _check_outputs(graph: Graph, batch: int) -> None:
+    for output in graph.outputs:
+        if not output.shape or output.shape[0] != batch:
+            raise NotStraight("an output has no row for each example")
+        if output.value.source not in (Source.ACTIVATION, Source.INPUT):
+            raise NotStraight("an output is a weight")
+
+
+def _stage_inputs(
+    model: ImportedModel, graph: Graph
+) -> tuple[list[StagedInput], dict[str, tirx.PrimFunc]]:
+    limits = {limit.input: limit for limit in model.index_limits}
+    staged, checks = [], {}
+    for i, spec in enumerate(model.inputs):
+        shape = spec.shape[1:] if spec.batched else spec.shape
+        if any(isinstance(d, str) for d in shape):
+            raise NotStraight(f"input {spec.name} has an open shape")
+        extents = tuple(int(d) for d in shape)
+        item = StagedInput(spec.name, spec.dtype, extents, spec.batched, 0)
+        limit = limits.get(spec.name)
+        if limit is not None and limit.offsets_into is not None:
+            raise NotStraight(f"input {spec.name} holds offsets")
+        if limit is not None:
+            whole = (1, *extents) if spec.batched else extents
+            rows = np.ascontiguousarray(np.broadcast_to(limit.rows, whole), np.int64).reshape(-1)
+            name = f"check_{i}"
+            checks[name] = check_function(spec.dtype, rows)
+            item = replace(item, check=name)
+            if np.unique(rows).size > 1:
+                graph.constants.append(rows)
+                item = replace(item, limits=len(graph.constants) - 1)
+        staged.append(item)
+    return staged, checks
+
+
+def _layout(
+    graph: Graph, inputs: list[StagedInput], batch: int, scratch: dict[str, tuple[int, ...]]
+) -> Layout:
+    end = STATUS_BYTES
+    staged = []
+    for item in inputs:
+        staged.append(replace(item, offset=end))
+        end += aligned(prod(item.shape) * item.itemsize * (batch if item.batched else 1))
+    offsets, size = plan_memory(graph)
+    activations = tuple(end + offset for offset in offsets)
+    end += size
+    largest = max((sum(map(aligned, sizes)) for sizes in scratch.values()), default=0)
+    return Layout(tuple(staged), activations, end, end + largest)
+
+
+def _generate(mod: tvm.IRModule, target: tvm.target.Target) -> tvm.runtime.Module:
+    _, finish, _ = tirx.get_default_tir_pipeline(target)
+    build = tvm.get_global_func("target.build.llvm")
+    return build(finish()(mod), target)

@@ -1,0 +1,104 @@
+"""Kernels as plain functions over addresses: no tensors to unpack, nothing allocated."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+import tvm
+import tvm_ffi
+from tvm import s_tir, tirx
+from tvm.ir import PointerType, PrimType
+from tvm.tirx.buffer import is_buffer_var
+from tvm_ffi import structural_map
+
+#: TVM puts smaller temporaries of a fixed size on the stack.
+_STACK_BYTES = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class LoweredKernels:
+    """Kernels ready for code generation."""
+
+    mod: tvm.IRModule
+    #: Bytes of each temporary that a kernel takes an address for, behind its arguments; by name.
+    scratch: Mapping[str, tuple[int, ...]]
+
+
+def lower_kernels(funcs: Mapping[str, tirx.PrimFunc], target: tvm.target.Target) -> LoweredKernels:
+    """Lower scheduled functions to functions ``(address of argument..., of temporary...)``."""
+    mod = tvm.IRModule({tvm.ir.GlobalVar(n): _over_addresses(f) for n, f in funcs.items()})
+    mod = lower(mod, target)
+    scratch = {}
+    for var, func in list(mod.functions_items()):
+        mod[var], scratch[str(var.name_hint)] = _without_allocations(func)
+    return LoweredKernels(mod, scratch)
+
+
+def lower(mod: tvm.IRModule, target: tvm.target.Target) -> tvm.IRModule:
+    """Run TVM's passes up to those that finish a host's functions."""
+    pipeline, _, _ = tirx.get_default_tir_pipeline(target)
+    with target:
+        return pipeline(tirx.transform.BindTarget(target.with_host(target))(mod))
+
+
+def address(dtype: str, name: str) -> tirx.Var:
+    """A parameter that holds the address of elements of `dtype`."""
+    return tirx.Var(name, PointerType(PrimType(dtype)))
+
+
+def _over_addresses(func: tirx.PrimFunc) -> tirx.PrimFunc:
+    if not any(is_buffer_var(p) for p in func.params):
+        return func.without_attr("global_symbol")
+    params = [address(str(p.ty.dtype), f"{p.name}_at") for p in func.params]
+    views = [tirx.DeclBuffer(p, data=at) for p, at in zip(func.params, params, strict=True)]
+    body = func.body
+    if isinstance(body, s_tir.SBlockRealize) and str(body.block.name_hint) == "root":
+        block = body.block
+        inner = s_tir.SBlock(
+            block.iter_vars,
+            block.reads,
+            block.writes,
+            block.name_hint,
+            tirx.SeqStmt([*views, block.body]),
+            block.init,
+            block.alloc_buffers,
+            block.match_buffers,
+            block.annotations,
+        )
+        body = s_tir.SBlockRealize(body.iter_values, body.predicate, inner)
+    else:
+        body = tirx.SeqStmt([*views, body])
+    return tirx.PrimFunc(params, body, func.ret_type, func.attrs).without_attr("global_symbol")
+
+
+def _without_allocations(func: tirx.PrimFunc) -> tuple[tirx.PrimFunc, tuple[int, ...]]:
+    """Turn temporaries that TVM would allocate in each call into parameters."""
+    found: list[tirx.AllocBuffer] = []
+    tvm_ffi.structural_walk(
+        func.body,
+        (
+            tirx.AllocBuffer,
+            lambda stmt: found.append(stmt) if _size(stmt) >= _STACK_BYTES else None,
+        ),
+    )
+    if not found:
+        return func, ()
+    params = {s.buffer: address(str(s.buffer.ty.dtype), f"{s.buffer.name}_at") for s in found}
+
+    def view(stmt: tirx.AllocBuffer) -> tirx.Stmt:
+        at = params.get(stmt.buffer)
+        return stmt if at is None else tirx.DeclBuffer(stmt.buffer, data=at)
+
+    body = structural_map(func.body, (tirx.AllocBuffer, view))
+    new = tirx.PrimFunc([*func.params, *params.values()], body, func.ret_type, func.attrs)
+    return new, tuple(_size(s) for s in found)
+
+
+def _size(stmt: tirx.AllocBuffer) -> int:
+    dtype = stmt.buffer.ty.dtype
+    scalar, _, lanes = str(dtype).partition("x")
+    count = prod(int(d) for d in stmt.buffer.ty.shape)
+    return count * int(lanes or 1) * np.dtype(scalar).itemsize

@@ -1,0 +1,67 @@
+"""What a model serves at one moment: everything that a call has to see together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import tvm
+import tvm_ffi
+
+from runtime.compiler import CompiledBucket
+from runtime.plan import plan
+from runtime.program import Program
+from runtime.weights import PackedWeights
+
+#: Plans kept; each is of one batch size.
+_MAX_PLANS = 4096
+#: Pieces of the longest plan that is kept.
+_MAX_PIECES = 64
+
+#: Code, its constants, and the first row that it computes.
+Piece = tuple[tvm_ffi.Function, tvm.runtime.Tensor, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """Weights and code; replaced as a whole, so that a call never sees a mixture."""
+
+    weights: PackedWeights
+    #: By batch size, rising.
+    buckets: Mapping[int, CompiledBucket]
+    #: Bytes of the arena that any of them needs; 0 if none needs one.
+    arena_bytes: int
+    _plans: dict[int, tuple[Piece, ...]] = field(default_factory=dict)
+
+    def pieces(self, batch: int) -> Sequence[Piece]:
+        """The calls that score a batch.
+
+        Raises
+        ------
+        LookupError
+            If they are not to be had at once: the virtual machine is needed, or very many.
+        """
+        known = self._plans.get(batch)
+        if known is None:
+            known = self._pieces(batch)
+            if len(self._plans) < _MAX_PLANS:
+                self._plans[batch] = known
+        return known
+
+    def _pieces(self, batch: int) -> tuple[Piece, ...]:
+        sizes = tuple(self.buckets)
+        if not 0 < batch <= _MAX_PIECES * sizes[-1]:
+            raise LookupError(batch)
+        pieces = []
+        for start, _, bucket in plan(batch, sizes):
+            runner = self.buckets[bucket].runner
+            if not isinstance(runner, Program):
+                raise LookupError(batch)
+            pieces.append((runner.score, runner.constant_table, start))
+        return tuple(pieces)
+
+
+def serve(weights: PackedWeights, buckets: Mapping[int, CompiledBucket]) -> Served:
+    """Bring weights and code together."""
+    programs = [b.runner for b in buckets.values() if isinstance(b.runner, Program)]
+    return Served(weights, buckets, max((p.arena_bytes for p in programs), default=0))
