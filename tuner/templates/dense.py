@@ -5,9 +5,10 @@ One tile keeps ``rows * panels`` accumulators in registers while K runs; each st
 applied to the finished tile. With ``k_block``, K is cut so that the panels of one cut stay in the
 L1 cache while all rows pass over them.
 
-No tile has a guarded end: guards on lanes turn vectors into scalars, and guards on rows stay
-inside the loop over K. Tiles divide the batch and the panels. Where N leaves the last panel
-partly empty, whole panels go to a buffer, and the epilogue reads the columns that count.
+A tile's rows need not divide the batch: the guard of the last tile does not depend on K, so that
+LLVM moves it out of the loop over K. Its panels do divide N's, because a guard on lanes turns
+vectors into scalars. Where N leaves the last panel partly empty, whole panels go to a buffer, and
+the epilogue reads the columns that count.
 """
 
 from __future__ import annotations
@@ -22,7 +23,13 @@ from tuner.workloads.facts import Facts
 
 #: Largest tile: more rows than this leave no register for a panel.
 _MAX_ROWS, _MAX_PANELS = 28, 8
+#: Rows of tiles that fill the registers of avx2 or avx512, whatever the batch.
+_FULL_ROWS = (5, 6, 7, 8, 10, 12, 14)
 _K_BLOCKS = (0, 64, 128, 256)
+#: Cycles from the start of an FMA to its result, and FMAs (or loads) that start in a cycle.
+_LATENCY, _PORTS = 4.0, 2.0
+#: Tiles that take more cycles than this times the fewest cannot win.
+_SLOWEST = 2.0
 #: Tiles that load more than twice as often as the best one cannot win.
 _LEAST_REUSE = 0.5
 
@@ -41,18 +48,24 @@ class DenseTemplate(Template):
         batch, padded, depth = facts.extents["dense"]
         panels = padded // VECTOR
         per_panel = VECTOR // simd.lanes
+        rows_of_tiles = _rows(batch)
 
-        tiles = [
-            (rows, columns)
-            for rows in divisors(batch, _MAX_ROWS)
+        tiles = {
+            (rows, columns): _reuse(rows, per_panel * columns)
+            for rows in rows_of_tiles
             for columns in divisors(panels, _MAX_PANELS)
-            if per_panel * columns * (rows + 1) + 1 <= simd.registers
-        ]
-        densest = max(_reuse(rows, columns) for rows, columns in tiles)
+            if _registers(rows, per_panel * columns) <= simd.registers
+        }
+        densest = max(tiles.values())
+        fastest = min(_cycles(batch, rows, per_panel * columns) for rows, columns in tiles)
 
         def allowed(c: Config) -> bool:
             tile = (c["rows"], c["panels"])
-            if tile not in tiles or _reuse(*tile) < _LEAST_REUSE * densest:
+            if tiles.get(tile, 0.0) < _LEAST_REUSE * densest:
+                return False
+            if _cycles(batch, c["rows"], per_panel * c["panels"]) > _SLOWEST * fastest:
+                return False
+            if c["columns_outer"] == 0 and batch % c["rows"]:
                 return False
             if c["k_block"]:
                 # Cutting K pays only where the same panels are read for several row tiles.
@@ -64,7 +77,7 @@ class DenseTemplate(Template):
 
         return ConfigSpace(
             (
-                Knob("rows", divisors(batch, _MAX_ROWS), "rows of the register tile"),
+                Knob("rows", rows_of_tiles, "rows of the register tile"),
                 Knob("panels", divisors(panels, _MAX_PANELS), "panels of 16 columns in the tile"),
                 Knob("unroll", _unrolls(depth), "steps of K unrolled"),
                 Knob("columns_outer", (1, 0) if batch > 1 else (1,), "1: weights stay in cache"),
@@ -74,13 +87,16 @@ class DenseTemplate(Template):
         )
 
     def default(self, facts: Facts, simd: Simd) -> Config:
-        """The fullest square-ish tile: enough accumulators to hide the latency of an FMA."""
+        """The tile that takes the fewest cycles, and of those the one that loads least."""
+        batch = facts.extents["dense"][0]
         space = self.space(facts, simd)
+        per_panel = VECTOR // simd.lanes
 
         def rank(c: Config) -> tuple[float, ...]:
-            tile = c["rows"] * c["panels"]
-            loads = (c["rows"] + c["panels"]) / tile
-            return (c["k_block"], 1 - c["columns_outer"], tile < 8, loads, -c["unroll"])
+            vectors = per_panel * c["panels"]
+            cycles = _cycles(batch, c["rows"], vectors)
+            loads = -_reuse(c["rows"], vectors)
+            return (c["k_block"], 1 - c["columns_outer"], cycles, loads, -c["unroll"])
 
         return min(space.configs, key=rank)
 
@@ -136,11 +152,33 @@ class DenseTemplate(Template):
             sch.unroll(loops[-3])
 
 
-def _reuse(rows: int, panels: int) -> float:
+def _rows(batch: int) -> tuple[int, ...]:
+    """Rows that a tile may have."""
+    full = {rows for rows in _FULL_ROWS if rows < batch}
+    return tuple(sorted(full.union(divisors(batch, _MAX_ROWS))))
+
+
+def _registers(rows: int, vectors: int) -> int:
+    """Accumulators, one broadcast activation, and the weights unless they are used only once."""
+    return rows * vectors + 1 + (vectors if rows > 1 else 0)
+
+
+def _reuse(rows: int, vectors: int) -> float:
     """Multiplications per load: what a tile asks of the load ports."""
-    return rows * panels / (rows + panels)
+    return rows * vectors / (rows + vectors)
 
 
 def _unrolls(depth: int) -> tuple[int, ...]:
     steps = divisors(depth, 8)
     return steps if depth > 16 or depth in steps else (*steps, depth)
+
+
+def _cycles(batch: int, rows: int, vectors: int) -> float:
+    """Cycles for one step of K over the whole batch, per vector: what the ports allow."""
+
+    def tile(rows: int) -> float:
+        busy = max(rows * vectors, rows + vectors) / _PORTS
+        return max(busy, _LATENCY)
+
+    whole, rest = divmod(batch, rows)
+    return (whole * tile(rows) + (tile(rest) if rest else 0.0)) / vectors
