@@ -3,5 +3,16 @@
 from tuner.cost_model.features import config_features
 from tuner.cost_model.ranker import CostModel, fit
 from tuner.cost_model.table import Table, relative_speed
+from tuner.cost_model.training import Dataset, Trained, dataset, train
 
-__all__ = ["CostModel", "Table", "config_features", "fit", "relative_speed"]
+__all__ = [
+    "CostModel",
+    "Dataset",
+    "Table",
+    "Trained",
+    "config_features",
+    "dataset",
+    "fit",
+    "relative_speed",
+    "train",
+]

@@ -10,8 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-
 from tuner.arch import Simd
 from tuner.cost_model.table import Table
 from tuner.templates import Config
@@ -33,9 +31,7 @@ def config_features(facts: Facts, simd: Simd, configs: Sequence[Config]) -> Tabl
     axes = _axes(facts)
     workload = _workload(facts, simd, axes)
     rows = [{**workload, **_knobs(c, axes), **_tile(c, axes, simd)} for c in configs]
-    columns = tuple(sorted(rows[0])) if rows else ()
-    values = np.array([[row[name] for name in columns] for row in rows], np.float32)
-    return Table(columns, values.reshape(len(rows), len(columns)))
+    return Table.of(rows)
 
 
 def _axes(facts: Facts) -> tuple[int, ...]:

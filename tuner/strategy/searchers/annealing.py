@@ -7,9 +7,11 @@ Every few proposals one is random, because a model is blind to what it was never
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from tuner.cost_model import CostModel, fit
+from tuner.cost_model import CostModel, Table, fit
 from tuner.strategy.searchers.base import Problem, Searcher
 
 #: Trials before the first model of a workload where nothing is known of others.
@@ -33,6 +35,9 @@ class AnnealingSearcher(Searcher):
         self._points = np.array([[c[n] for n in names] for c in problem.configs])
         self._model = problem.prior
         self._learned = 0
+        places = range(len(problem.configs))
+        #: Features of the whole space, where it is ranked whole.
+        self._table = problem.features(places) if len(places) <= _WHOLE else None
         #: Places from the highest score on.
         self._ranking: list[int] | None = None
 
@@ -55,17 +60,18 @@ class AnnealingSearcher(Searcher):
         if due == self._learned or (due < _FIRST and self._problem.prior is None):
             return
         told = list(self._told.items())[:due][-_LESSONS:]
-        table = self._problem.features([place for place, _ in told])
+        table = self._features([place for place, _ in told])
         secs = [s for _, s in told]
         prior = self._problem.prior
         self._model = prior.refined(table, secs) if prior else fit(table, secs, [0] * len(told))
         self._learned, self._ranking = due, None
 
+    def _features(self, places: Sequence[int]) -> Table:
+        return self._problem.features(places) if self._table is None else self._table.rows(places)
+
     def _ranked(self, model: CostModel) -> list[int]:
-        places = np.arange(len(self._points))
-        if len(places) > _WHOLE:
-            places = self._annealed(model)
-        scores = model.predict(self._problem.features(places.tolist()))
+        places = self._annealed(model) if self._table is None else np.arange(len(self._points))
+        scores = model.predict(self._features(places.tolist()))
         # Stable, so that equals stay in the order of the space.
         ranking: list[int] = places[np.argsort(-scores, kind="stable")].tolist()
         return ranking
