@@ -79,6 +79,7 @@ def start_campaign(
     archs: Sequence[str],
     buckets: Sequence[int],
     strategy: str,
+    searcher: str | None = None,
     trials: int | None,
     seconds: float | None,
     seed: int = 0,
@@ -90,6 +91,8 @@ def start_campaign(
     ----------
     archs
         As `tuner.arch.resolve` takes them.
+    searcher
+        A key of `tuner.strategy.SEARCHERS`; None for the default.
     trials, seconds
         Budget of each job; one of them has to be given.
 
@@ -113,11 +116,17 @@ def start_campaign(
         uses = extract_workloads(bucket_module(prepared, bucket))
         store.add_workloads([u.workload for u in uses])
         for arch_name in names:
+            traffic = version.traffic.get(bucket, 1.0)
             store.set_tasks(
-                version.id, arch_name, bucket, [Task(u.workload, u.calls) for u in uses]
+                version.id, arch_name, bucket, [Task(u.workload, u.calls, traffic) for u in uses]
             )
     spec = CampaignSpec(
-        name=name or version.model, strategy=strategy, trials=trials, seconds=seconds, seed=seed
+        name=name or version.model,
+        strategy=strategy,
+        searcher=searcher,
+        trials=trials,
+        seconds=seconds,
+        seed=seed,
     )
     # Large batches first: their kernels take longest to measure and matter most to throughput.
     jobs = [

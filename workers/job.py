@@ -14,11 +14,13 @@ from dataclasses import dataclass
 
 from db import CpuArch, Lease, Measurement, Store, Task, measurement_uid
 from tuner.arch import toolchain
+from tuner.cost_model import CostModel, train
 from tuner.measure import Builder, BuildResult, Failure, Measurer, RunResult
 from tuner.strategy import Candidate
 from workers.champion import Champion, Ring
+from workers.choice import choose
 from workers.host import cpu_model, host_name
-from workers.task import TaskState
+from workers.task import SearchOptions, TaskState
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,9 @@ class _Job:
         self.calibration: dict[str, float] = {}
         self._calibrated = self._renewed = 0.0
         self.measured = 0
+        #: Cost models by operator kind, and the seconds that training them took.
+        self._models: dict[str, CostModel | None] = {}
+        self.learned_s = 0.0
 
     def states(self) -> list[TaskState]:
         """The workloads of the job's bucket, with all that is known of them."""
@@ -79,11 +84,26 @@ class _Job:
         )
         known = dict(self.store.measured(digest, self.arch.name, self.toolchain))
         state = TaskState.create(
-            task, self.arch, ring, strategy=self.job.strategy, seed=self.job.seed, known=known
+            task,
+            self.arch,
+            ring,
+            options=SearchOptions(self.job.strategy, self.job.searcher, self.job.seed),
+            known=known,
+            model=self._model(task),
+            calibration=self.calibration,
         )
         if champion is None and state.best is not None:
             self._crown_known(state)
         return state
+
+    def _model(self, task: Task) -> CostModel | None:
+        """What other workloads of its kind taught, by all that is stored when the job begins."""
+        kind = task.workload.op_kind
+        if kind not in self._models:
+            trained = train(self.store, kind, task.workload.flops)
+            self._models[kind] = trained.model
+            self.learned_s += trained.secs
+        return self._models[kind]
 
     def _crown_known(self, state: TaskState) -> None:
         """An earlier run was cut between measuring and promoting: make up for it."""
@@ -170,6 +190,7 @@ def run_job(
         If the job was taken away meanwhile; what was measured is stored.
     """
     job = _Job(store, lease, builder, measurer, options, core)
+    job.keep_alive()
     states = job.states()
     already = job.stored()
     seconds = job.job.seconds
@@ -179,7 +200,7 @@ def run_job(
             return True
         # Time ends the search, but every workload gets its default schedule measured: what the
         # database knows of a bucket is whole, however slow the host was today.
-        untried = any(s.trials + s.pending == 0 and not s.exhausted for s in states)
+        untried = any(s.untried and not s.exhausted for s in states)
         if seconds is not None and time.monotonic() - start > seconds and not untried:
             return True
         tried = already + job.measured + sum(s.pending for s in states)
@@ -202,6 +223,7 @@ def run_job(
                 planned = queue.popleft()
                 job.keep_alive()
                 built = planned.build.result()
+                begun = time.monotonic()
                 ran = None
                 if built.code is not None:
                     ran = measurer.run(
@@ -211,29 +233,34 @@ def run_job(
                         best=planned.state.best,
                     )
                 measured = job.record(planned, built, ran)
-                planned.state.tell(planned.candidate, measured.median)
+                # The slower of the two sets the pace, because builds run ahead.
+                took = max(built.secs, time.monotonic() - begun)
+                planned.state.tell(planned.candidate, measured.median, took=took)
                 if built.code is not None and ran is not None and ran.failure is None:
                     planned.state.ring.challenge(measured, built.code, ran)
         finally:
             for waiting in queue:
                 waiting.build.cancel()
-    store.finish(job.lease, f"{job.measured} candidates measured")
+    store.finish(job.lease, f"{job.measured} candidates measured, {job.learned_s:.1f} s learning")
     return job.measured
 
 
 def _plan(job: _Job, states: list[TaskState], pool: ThreadPoolExecutor) -> _Planned | None:
     """Ask the workload that has most to gain for a candidate, and start building it."""
-    open_states = [s for s in states if not s.exhausted]
-    if not open_states:
-        return None
-    state = max(open_states, key=lambda s: s.gain(job.calibration))
-    (candidate,) = state.strategy.ask(1)
-    state.pending += 1
-    build = pool.submit(
+    while (state := choose(states, job.calibration)) is not None:
+        candidate = state.ask()
+        if candidate is not None:
+            return _Planned(state, candidate, _build(job, state, candidate, pool))
+    return None
+
+
+def _build(
+    job: _Job, state: TaskState, candidate: Candidate, pool: ThreadPoolExecutor
+) -> Future[BuildResult]:
+    return pool.submit(
         job.builder.build,
         state.task.workload.tir,
         job.arch,
         config=candidate.config,
         trace=candidate.trace,
     )
-    return _Planned(state, candidate, build)

@@ -9,10 +9,30 @@ import tvm
 
 from db import CpuArch, Measured, Task
 from tuner.arch import simd_of
+from tuner.cost_model import CostModel
 from tuner.measure import bound_secs
-from tuner.strategy import Candidate, Outcome, Strategy, make_strategy
+from tuner.strategy import (
+    DEFAULT_SEARCHER,
+    Candidate,
+    Outcome,
+    Progress,
+    Strategy,
+    make_strategy,
+)
 from tuner.workloads import Facts, facts_of
 from workers.champion import Ring
+
+
+@dataclass(frozen=True, slots=True)
+class SearchOptions:
+    """How a job searches."""
+
+    #: As `tuner.strategy.make_strategy` takes it.
+    strategy: str
+    #: A key of `tuner.strategy.SEARCHERS`; None for the default.
+    searcher: str | None
+    #: Seed of every random choice.
+    seed: int
 
 
 @dataclass(slots=True)
@@ -26,12 +46,16 @@ class TaskState:
     strategy: Strategy
     #: Decides what becomes the best record.
     ring: Ring
-    #: Fastest valid median so far, in seconds.
-    best: float | None = None
     #: Candidates tried, in earlier campaigns too.
+    progress: Progress = field(default_factory=Progress)
+    #: Candidates that this job told.
     trials: int = 0
     #: Candidates asked for and not told yet.
-    pending: int = field(default=0)
+    pending: int = 0
+    #: Seconds that one trial takes, lately.
+    trial_secs: float = 0.0
+    #: True if the strategy had nothing more to propose.
+    over: bool = False
 
     @classmethod
     def create(
@@ -40,31 +64,37 @@ class TaskState:
         arch: CpuArch,
         ring: Ring,
         *,
-        strategy: str,
-        seed: int,
-        known: dict[str, Measured],
+        options: SearchOptions,
+        known: Mapping[str, Measured],
+        model: CostModel | None,
+        calibration: Mapping[str, float],
     ) -> TaskState:
-        """Prepare a workload; `known` is what was ever measured of it with this toolchain."""
-        facts = facts_of(tvm.ir.load_json(task.workload.tir))
-        chosen = make_strategy(
-            strategy,
+        """Prepare a workload.
+
+        Parameters
+        ----------
+        known
+            What was ever measured of it with this toolchain, the oldest first.
+        model
+            What other workloads taught.
+        calibration
+            Speed of the measuring core.
+        """
+        facts, lanes = facts_of(tvm.ir.load_json(task.workload.tir)), simd_of(arch).lanes
+        strategy = make_strategy(
+            options.strategy,
             task.workload.digest,
             facts,
             arch,
-            seed=seed,
+            seed=options.seed,
             known=known,
             tir=task.workload.tir,
+            searcher=options.searcher or DEFAULT_SEARCHER,
+            model=model,
+            roofline=bound_secs(facts.flops, facts.bytes, calibration, lanes),
         )
-        times = [m.median for m in known.values() if m.median is not None]
-        return cls(
-            task,
-            facts,
-            simd_of(arch).lanes,
-            chosen,
-            ring,
-            best=min(times, default=None),
-            trials=len(known),
-        )
+        progress = Progress.of(m.median for m in known.values())
+        return cls(task, facts, lanes, strategy, ring, progress)
 
     @property
     def digest(self) -> str:
@@ -72,31 +102,48 @@ class TaskState:
         return self.task.workload.digest
 
     @property
+    def best(self) -> float | None:
+        """Fastest valid median so far, in seconds."""
+        return self.progress.best
+
+    @property
     def exhausted(self) -> bool:
         """True if there is nothing left to ask for."""
-        return self.strategy.remaining == 0
+        return self.over or self.strategy.remaining == 0
 
-    def tell(self, candidate: Candidate, secs: float | None) -> None:
-        """Note how a candidate did."""
+    @property
+    def untried(self) -> bool:
+        """True if nobody ever tried it, nor is about to."""
+        return self.progress.told + self.pending == 0
+
+    @property
+    def use(self) -> float:
+        """How much a second of it weighs: calls of one inference times their traffic."""
+        return self.task.calls * self.task.weight
+
+    def ask(self) -> Candidate | None:
+        """The next candidate; None if there is none."""
+        asked = self.strategy.ask(1)
+        self.pending += len(asked)
+        self.over = not asked
+        return asked[0] if asked else None
+
+    def tell(self, candidate: Candidate, secs: float | None, *, took: float) -> None:
+        """Note how a candidate did, and how many seconds it took to find out."""
         self.strategy.tell([Outcome(candidate, secs)])
+        self.progress.note(secs)
         self.trials += 1
         self.pending -= 1
-        if secs is not None and (self.best is None or secs < self.best):
-            self.best = secs
+        self.over = False
+        self.trial_secs = took if not self.trial_secs else 0.7 * self.trial_secs + 0.3 * took
 
     def bound_secs(self, calibration: Mapping[str, float]) -> float | None:
         """Seconds below which it cannot run on a core so calibrated; None if it was not."""
         return bound_secs(self.facts.flops, self.facts.bytes, calibration, self.lanes)
 
-    def gain(self, calibration: Mapping[str, float]) -> float:
-        """What the next trial is worth, in expected seconds of the model's time.
-
-        A workload that was never tried comes first. Otherwise: its share of the inference, times
-        the room below the roofline, spread over the trials it already had.
-        """
-        if self.best is None:
-            return float("inf") if self.trials + self.pending == 0 else 0.0
+    def room(self, calibration: Mapping[str, float]) -> float:
+        """Part of its time that a schedule at the roofline would save, in ``[0, 1)``."""
         bound = self.bound_secs(calibration)
-        room = 0.5 if bound is None else min(0.5, max(0.02, 1.0 - bound / self.best))
-        share = self.task.calls * self.task.weight * self.best
-        return share * room / (1 + self.trials + self.pending)
+        if bound is None or self.best is None:
+            return 0.5
+        return max(0.0, 1.0 - bound / self.best)

@@ -25,6 +25,8 @@ class CampaignSpec:
     seconds: float | None = None
     #: Budget of the whole campaign, in seconds from its creation; ``None`` for no end.
     wall_s: float | None = None
+    #: How the configurations of a template are searched; ``None`` for the tuner's own choice.
+    searcher: str | None = None
     #: Seed of every random choice.
     seed: int = 0
     #: When failed and lost jobs are tried again.
@@ -87,6 +89,8 @@ class Job:
     seed: int
     #: When the campaign's budget in wall time ends.
     ends_at: datetime | None = None
+    #: How the configurations of a template are searched.
+    searcher: str | None = None
     #: Failures and losses so far; quarantined at the campaign's ``max_failures``.
     failures: int = 0
     #: Worker that holds it, or held it last.

@@ -34,6 +34,7 @@ campaigns = sa.Table(
     sa.Column("key", sa.Text, unique=True, comment="makes creation safe to repeat"),
     sa.Column("name", sa.Text, nullable=False, comment="for people"),
     sa.Column("strategy", sa.Text, nullable=False, comment="autotvm, ansor or auto"),
+    sa.Column("searcher", sa.Text, comment="how templates are searched; null: as by default"),
     sa.Column("trials", sa.Integer, comment="budget of each job in candidates"),
     sa.Column("seconds", sa.Double, comment="budget of each job in seconds"),
     sa.Column("seed", sa.BigInteger, nullable=False, comment="seed of every random choice"),

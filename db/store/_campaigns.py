@@ -154,6 +154,7 @@ class Campaigns(Part):
                 strategy=spec.strategy,
                 trials=spec.trials,
                 seconds=spec.seconds,
+                searcher=spec.searcher,
                 seed=spec.seed,
                 ends_at=None if spec.wall_s is None else after(spec.wall_s),
                 max_failures=spec.retry.max_failures,

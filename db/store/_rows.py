@@ -28,6 +28,7 @@ def of_jobs(jobs: sa.FromClause) -> Select:
             campaigns.c.strategy,
             sa.func.coalesce(jobs.c.trials, campaigns.c.trials).label("job_trials"),
             sa.func.coalesce(jobs.c.seconds, campaigns.c.seconds).label("job_seconds"),
+            campaigns.c.searcher,
             campaigns.c.seed,
             campaigns.c.ends_at,
         )
@@ -59,6 +60,7 @@ def to_job(row: Row) -> Job:
         strategy=row.strategy,
         trials=row.job_trials,
         seconds=row.job_seconds,
+        searcher=row.searcher,
         seed=row.seed,
         ends_at=row.ends_at,
         failures=row.failures,

@@ -49,6 +49,13 @@ GO_ON = "what was measured is stored: run the same command again to go on"
     help="How candidates are found: autotvm searches the knobs of schedule templates.",
 )
 @click.option(
+    "--searcher",
+    type=click.Choice(["xgb", "genetic", "random", "grid"]),
+    default="xgb",
+    show_default=True,
+    help="How the knobs of a template are searched: xgb learns from all that was ever measured.",
+)
+@click.option(
     "--trials", type=click.IntRange(min=1), metavar="N", help="Budget of each job, in candidates."
 )
 @click.option(
@@ -81,6 +88,7 @@ def tune(
     archs: tuple[str, ...],
     buckets: tuple[tuple[int, ...], ...],
     strategy: str,
+    searcher: str,
     trials: int | None,
     seconds: float | None,
     seed: int,
@@ -118,6 +126,7 @@ def tune(
             archs=[arch.name for arch in wanted],
             buckets=sizes or sorted(version.traffic),
             strategy=strategy,
+            searcher=searcher,
             trials=trials,
             seconds=seconds,
             seed=seed,

@@ -1,15 +1,20 @@
 """Search strategies: what to measure next, learned from what was measured."""
 
+from tuner.strategy.auto import AutoStrategy
 from tuner.strategy.autotvm import AutoTvmStrategy
 from tuner.strategy.base import Candidate, Outcome, Strategy, make_strategy
-from tuner.strategy.searchers import SEARCHERS, Problem, Searcher
+from tuner.strategy.progress import Progress
+from tuner.strategy.searchers import DEFAULT_SEARCHER, SEARCHERS, Problem, Searcher
 
 __all__ = [
+    "DEFAULT_SEARCHER",
     "SEARCHERS",
+    "AutoStrategy",
     "AutoTvmStrategy",
     "Candidate",
     "Outcome",
     "Problem",
+    "Progress",
     "Searcher",
     "Strategy",
     "make_strategy",

@@ -9,7 +9,7 @@ from tuner.arch import simd_of
 from tuner.cost_model import CostModel, Table, config_features
 from tuner.errors import TunerError
 from tuner.strategy.base import Candidate, Outcome, Strategy, config_digest
-from tuner.strategy.searchers import SEARCHERS, Problem, seed_for
+from tuner.strategy.searchers import DEFAULT_SEARCHER, SEARCHERS, Problem, seed_for
 from tuner.templates import Config, template_for
 from tuner.workloads.facts import Facts
 
@@ -36,7 +36,7 @@ class AutoTvmStrategy(Strategy):
         *,
         seed: int = 0,
         known: Mapping[str, Measured] | None = None,
-        searcher: str = "xgb",
+        searcher: str = DEFAULT_SEARCHER,
         model: CostModel | None = None,
     ) -> None:
         if searcher not in SEARCHERS:

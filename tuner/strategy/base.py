@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from db import CpuArch, Measured
 from tuner.cost_model import CostModel
 from tuner.errors import TunerError
+from tuner.strategy.searchers import DEFAULT_SEARCHER
 from tuner.workloads.facts import Facts
 
 
@@ -37,6 +38,10 @@ class Outcome:
     secs: float | None
 
 
+#: Trials of one search that bring nothing until it counts as having reached its plateau.
+PATIENCE = 16
+
+
 class Strategy(ABC):
     """Proposes candidates for one workload on one CPU architecture.
 
@@ -60,7 +65,12 @@ class Strategy(ABC):
     @property
     @abstractmethod
     def remaining(self) -> int:
-        """Candidates that are still to be proposed."""
+        """Candidates that are still to be proposed; while it is not 0, there may be more."""
+
+    @property
+    def patience(self) -> int:
+        """Candidates without news after which little is to be hoped for."""
+        return PATIENCE
 
 
 def config_digest(workload: str, template: str, config: Mapping[str, int]) -> str:
@@ -78,8 +88,9 @@ def make_strategy(
     seed: int,
     known: Mapping[str, Measured],
     tir: str,
-    searcher: str = "xgb",
+    searcher: str = DEFAULT_SEARCHER,
     model: CostModel | None = None,
+    roofline: float | None = None,
 ) -> Strategy:
     """The strategy `name` for a workload, told of what is known of it already.
 
@@ -95,6 +106,8 @@ def make_strategy(
         How a template's configuration space is searched: a key of `tuner.strategy.SEARCHERS`.
     model
         What other workloads taught; None starts from nothing.
+    roofline
+        Seconds that no schedule of it can beat; None if unknown.
 
     Raises
     ------
@@ -105,4 +118,6 @@ def make_strategy(
 
     if name not in ("autotvm", "auto"):
         raise TunerError(f"unknown strategy {name!r}; known are auto, autotvm")
-    return AutoTvmStrategy(workload, facts, arch, seed=seed, known=known, searcher=searcher)
+    return AutoTvmStrategy(
+        workload, facts, arch, seed=seed, known=known, searcher=searcher, model=model
+    )

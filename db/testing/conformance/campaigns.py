@@ -40,6 +40,13 @@ class CampaignConformance(Conformance):
                 world.store.create_campaign(spec, [good, wrong])
         assert world.store.campaigns() == []
 
+    def test_jobs_know_how_to_search(self, world: World) -> None:
+        world.campaign(searcher="genetic", seed=7)
+        job = world.lease().job
+        assert (job.strategy, job.searcher, job.seed) == ("auto", "genetic", 7)
+        world.campaign()
+        assert world.lease().job.searcher is None
+
     def test_an_empty_campaign_is_done(self, world: World) -> None:
         campaign = world.store.create_campaign(CampaignSpec("empty", "auto"), [])
         assert world.store.campaign_progress(campaign).state is CampaignState.DONE

@@ -13,7 +13,10 @@ SEARCHERS: dict[str, type[Searcher]] = {
     "grid": GridSearcher,
 }
 
+DEFAULT_SEARCHER = "xgb"
+
 __all__ = [
+    "DEFAULT_SEARCHER",
     "SEARCHERS",
     "AnnealingSearcher",
     "GeneticSearcher",
