@@ -79,9 +79,7 @@ def main() -> None:
                 model = Path(folder) / "dlrm.pt2"
                 export_dlrm(model)
                 options = MeasureOptions(min_repeat_s=0.002, repeats=3)
-                collect(
-                    store, model, [host_arch(), resolve("avx2")], (16,), args.seconds, options
-                )
+                collect(store, model, [host_arch(), resolve("avx2")], (16,), args.seconds, options)
             report(store, args.k, args.smallest, args.rows)
 
 
@@ -98,7 +96,9 @@ def report(store: Store, k: int, smallest: int, limit: int) -> None:
     lines["all"] = [row for rows in lines.values() for row in rows]
     for kind, rows in lines.items():
         if rows:
-            rank, recall, regret, took = (statistics.mean(column) for column in zip(*rows, strict=True))
+            rank, recall, regret, took = (
+                statistics.mean(column) for column in zip(*rows, strict=True)
+            )
             print(
                 f"{kind:16}{len(rows):>10}{rank:>10.2f}{recall:>11.2f}{100 * regret:>13.1f}{took:>12.2f}"
             )

@@ -34,6 +34,8 @@ _PARAMETERS = {
 }
 #: Trees of a model, and of a refinement.
 _TREES, _MORE_TREES = 40, 30
+#: Part of the others' scores that a correction starts from: they are too sure of what is foreign.
+_TRUST = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ class CostModel:
         if not len(table):
             return np.empty(0, np.float32)
         scores = np.asarray(self.booster.inplace_predict(table.aligned(self.columns)))
-        return scores if self.base is None else scores + self.base.predict(table)
+        return scores if self.base is None else scores + _TRUST * self.base.predict(table)
 
     def refined(self, table: Table, secs: Sequence[float | None]) -> CostModel:
         """This model, corrected by measurements of one workload.
@@ -101,6 +103,6 @@ def fit(
         labels[rows] = relative_speed([secs[i] for i in rows.tolist()])
     data = xgboost.DMatrix(table.values, label=labels, qid=places, nthread=1)
     if base is not None:
-        data.set_base_margin(base.predict(table))
+        data.set_base_margin(_TRUST * base.predict(table))
     booster = xgboost.train(_PARAMETERS, data, _TREES if base is None else _MORE_TREES)
     return CostModel(table.columns, booster, base)

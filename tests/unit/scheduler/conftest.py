@@ -127,7 +127,7 @@ def executor(world: World, url: str, monkeypatch: pytest.MonkeyPatch) -> FakeExe
         found = store.find_campaign(version.id, [ARCH.name], list(buckets), strategy)
         if found is not None:
             return found, True
-        spec = CampaignSpec(version.model, strategy, trials, seconds, seed, retry=AT_ONCE)
+        spec = CampaignSpec(version.model, strategy, trials, seconds, seed=seed, retry=AT_ONCE)
         jobs = [JobSpec(version.id, ARCH.name, bucket) for bucket in buckets]
         return store.create_campaign(spec, jobs), False
 

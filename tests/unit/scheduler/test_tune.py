@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from typing import NoReturn
 
+import click
 import pytest
 
 from db import Store
@@ -105,3 +106,13 @@ def test_a_signal_stops_the_workers_and_says_how_to_go_on(
         "stopped; what was measured is stored: run the same command again to go on\n"
     )
     assert executor.stopped
+
+
+def test_searchers_are_those_of_the_tuner() -> None:
+    from scheduler.cli.tune import tune
+    from tuner.strategy import DEFAULT_SEARCHER, SEARCHERS
+
+    (option,) = (p for p in tune.params if p.name == "searcher")
+    assert option.default == DEFAULT_SEARCHER
+    assert isinstance(option.type, click.Choice)
+    assert set(option.type.choices) == set(SEARCHERS)
