@@ -42,8 +42,10 @@ def _run(space: Space, searcher: str, seed: int, model: CostModel | None) -> tup
         space.workload.digest, space.facts, space.arch, seed=seed, searcher=searcher, model=model
     )
     target = space.best * (1.0 + WITHIN)
-    for count in range(1, strategy.remaining + 1):
+    count = 0
+    while strategy.remaining:
         (candidate,) = strategy.ask(1)
+        count += 1
         known = space.measured.get(candidate.digest)
         secs = known.median if known is not None else None
         if secs is not None and secs <= target:
@@ -70,9 +72,7 @@ def replay(
 def print_replay(efforts: dict[tuple[str, str], list[Effort]]) -> None:
     """Print one line per searcher."""
     cold = efforts["xgb", "cold"]
-    print(
-        f"{'searcher':14}{'spaces':>8}{'trials':>9}{'seconds':>9}{'own %':>8}{'x trials of cold xgb':>22}"
-    )
+    print(f"{'searcher':14}{'spaces':>8}{'trials':>9}{'seconds':>9}{'own %':>8}{'x cold xgb':>12}")
     for (searcher, start), all_of_it in efforts.items():
         trials, secs, own = (
             statistics.mean(column)
@@ -81,5 +81,5 @@ def print_replay(efforts: dict[tuple[str, str], list[Effort]]) -> None:
         ratio = trials / statistics.mean(e.trials for e in cold)
         print(
             f"{searcher + ', ' + start:14}{len(all_of_it):>8}{trials:>9.1f}{secs:>9.2f}"
-            f"{100 * own / secs:>8.1f}{ratio:>22.2f}"
+            f"{100 * own / secs:>8.1f}{ratio:>12.2f}"
         )

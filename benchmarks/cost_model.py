@@ -100,7 +100,8 @@ def report(store: Store, k: int, smallest: int, limit: int) -> None:
                 statistics.mean(column) for column in zip(*rows, strict=True)
             )
             print(
-                f"{kind:16}{len(rows):>10}{rank:>10.2f}{recall:>11.2f}{100 * regret:>13.1f}{took:>12.2f}"
+                f"{kind:16}{len(rows):>10}{rank:>10.2f}{recall:>11.2f}"
+                f"{100 * regret:>13.1f}{took:>12.2f}"
             )
 
 
