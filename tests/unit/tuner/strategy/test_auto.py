@@ -73,7 +73,7 @@ def _who(told: Sequence[Outcome]) -> str:
 
 def test_the_template_goes_first_until_it_has_no_news() -> None:
     strategy = make()
-    who = _who(search(strategy, 200))
+    who = _who(search(strategy, 10_000))
     first = who.index("s")
     assert first >= strategy.patience // 2
     assert "s" in who[first : first + 2]
@@ -86,7 +86,7 @@ def test_the_template_goes_first_until_it_has_no_news() -> None:
 def test_nothing_to_be_won_is_not_sketched(roofline: float | None) -> None:
     strategy = make(roofline=roofline)
     patience = strategy.patience
-    assert "s" not in _who(search(strategy, 500))
+    assert "s" not in _who(search(strategy, 10_000))
     assert strategy.remaining == 0
     assert make(roofline=FAST).patience <= 2 * patience
 
