@@ -5,10 +5,10 @@ One tile keeps ``rows * panels`` accumulators in registers while K runs; each st
 applied to the finished tile. With ``k_block``, K is cut so that the panels of one cut stay in the
 L1 cache while all rows pass over them.
 
-A tile's rows need not divide the batch: the guard of the last tile does not depend on K, so that
-LLVM moves it out of the loop over K. Its panels do divide N's, because a guard on lanes turns
-vectors into scalars. Where N leaves the last panel partly empty, whole panels go to a buffer, and
-the epilogue reads the columns that count.
+A tile need not divide the batch, or else the panels: the guard of the last tile does not depend on
+K, so that LLVM moves it out of the loop over K. It gives up where both are guarded, or many panels
+are. Lanes are never guarded: that would turn vectors into scalars. Where N leaves the last panel
+partly empty, whole panels go to a buffer, and the epilogue reads the columns that count.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from tuner.workloads.facts import Facts
 _MAX_ROWS, _MAX_PANELS = 28, 8
 #: Rows of tiles that fill the registers of avx2 or avx512, whatever the batch.
 _FULL_ROWS = (5, 6, 7, 8, 10, 12, 14)
+#: Panels of tiles that may leave a smaller one at the end of N.
+_GUARDED_PANELS = (2, 3, 4)
 _K_BLOCKS = (0, 64, 128, 256)
 #: Cycles from the start of an FMA to its result, and FMAs (or loads) that start in a cycle.
 _LATENCY, _PORTS = 4.0, 2.0
@@ -48,12 +50,12 @@ class DenseTemplate(Template):
         batch, padded, depth = facts.extents["dense"]
         panels = padded // VECTOR
         per_panel = VECTOR // simd.lanes
-        rows_of_tiles = _rows(batch)
+        rows_of_tiles, panels_of_tiles = _rows(batch), _panels(panels)
 
         tiles = {
             (rows, columns): _reuse(rows, per_panel * columns)
             for rows in rows_of_tiles
-            for columns in divisors(panels, _MAX_PANELS)
+            for columns in panels_of_tiles
             if _registers(rows, per_panel * columns) <= simd.registers
         }
         densest = max(tiles.values())
@@ -65,7 +67,11 @@ class DenseTemplate(Template):
                 return False
             if _cycles(batch, c["rows"], per_panel * c["panels"]) > _SLOWEST * fastest:
                 return False
-            if c["columns_outer"] == 0 and batch % c["rows"]:
+            guarded = bool(batch % c["rows"]) + bool(panels % c["panels"])
+            # Rows done one tile after the other are buffered with the columns that count only.
+            if c["columns_outer"] == 0 and (guarded or "dense_unpad" in facts.extents):
+                return False
+            if guarded > 1 or (panels % c["panels"] and c["k_block"]):
                 return False
             if c["k_block"]:
                 # Cutting K pays only where the same panels are read for several row tiles.
@@ -78,7 +84,7 @@ class DenseTemplate(Template):
         return ConfigSpace(
             (
                 Knob("rows", rows_of_tiles, "rows of the register tile"),
-                Knob("panels", divisors(panels, _MAX_PANELS), "panels of 16 columns in the tile"),
+                Knob("panels", panels_of_tiles, "panels of 16 columns in the tile"),
                 Knob("unroll", _unrolls(depth), "steps of K unrolled"),
                 Knob("columns_outer", (1, 0) if batch > 1 else (1,), "1: weights stay in cache"),
                 Knob("k_block", _K_BLOCKS if batch > 8 else (0,), "K cut to this; 0: not cut"),
@@ -108,10 +114,7 @@ class DenseTemplate(Template):
         columns_outer = config["columns_outer"] or config["k_block"]
         if "dense_unpad" in facts.extents:
             rest.insert(0, name_of(sch, tile))
-            row_out, _ = sch.split(sch.get_loops(tile)[0], [None, rows])
             tile = sch.cache_write(anchor, 0, "global")
-            if not columns_outer:
-                sch.compute_at(tile, row_out, preserve_unit_loops=True)
         row, column = sch.get_loops(tile)[-2:]
         row_out, row_in = sch.split(row, [None, rows])
         col_out, panel, lane = sch.split(column, [None, panels, VECTOR])
@@ -156,6 +159,12 @@ def _rows(batch: int) -> tuple[int, ...]:
     """Rows that a tile may have."""
     full = {rows for rows in _FULL_ROWS if rows < batch}
     return tuple(sorted(full.union(divisors(batch, _MAX_ROWS))))
+
+
+def _panels(panels: int) -> tuple[int, ...]:
+    """Panels that a tile may have."""
+    guarded = {n for n in _GUARDED_PANELS if n < panels}
+    return tuple(sorted(guarded.union(divisors(panels, _MAX_PANELS))))
 
 
 def _registers(rows: int, vectors: int) -> int:

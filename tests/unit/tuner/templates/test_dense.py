@@ -45,11 +45,12 @@ def layer(batch: int, k: int, n: int) -> tvm.tirx.PrimFunc:
 
 
 def some(configs: tuple[Config, ...], facts: Facts) -> list[Config]:
-    """A few configurations, those with a tile that does not divide the batch among them."""
-    batch = facts.extents["dense"][0]
-    uneven = [c for c in configs if batch % c["rows"]]
+    """A few configurations, those with tiles that divide neither batch nor panels among them."""
+    batch, padded, _ = facts.extents["dense"]
+    rows = [c for c in configs if batch % c["rows"]]
+    panels = [c for c in configs if (padded // 16) % c["panels"]]
     rng = random.Random(0)
-    return [*rng.sample(uneven, min(2, len(uneven))), *rng.sample(configs, min(3, len(configs)))]
+    return [c for part in (rows, panels, configs) for c in rng.sample(part, min(2, len(part)))]
 
 
 @pytest.mark.parametrize("level", LEVELS)
