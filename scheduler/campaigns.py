@@ -6,7 +6,7 @@ import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from db import CampaignSpec, JobSpec, ModelVersion, Store, StoredModelVersion, Task
+from db import CampaignSpec, CpuArch, JobSpec, ModelVersion, Store, StoredModelVersion, Task
 from tuner.arch import resolve
 from tuner.errors import ModelError, TunerError
 from tuner.graph.bucket import bucket_module
@@ -72,6 +72,36 @@ def add_model(
     return store.model_version(name or Path(path).stem)
 
 
+def register_tasks(
+    store: Store, version: StoredModelVersion, archs: Sequence[CpuArch], buckets: Sequence[int]
+) -> dict[int, list[str]]:
+    """Find the workloads of a model's buckets and store them as tasks of each architecture.
+
+    Returns
+    -------
+    Digests of the workloads, by bucket.
+
+    Raises
+    ------
+    ModelError
+        If the model cannot be imported any more.
+    """
+    prepared = prepared_model(version.source)
+    for arch in archs:
+        store.add_arch(arch)
+    found = {}
+    for bucket in sorted(set(buckets)):
+        uses = extract_workloads(bucket_module(prepared, bucket))
+        store.add_workloads([u.workload for u in uses])
+        traffic = version.traffic.get(bucket, 1.0)
+        for arch in archs:
+            store.set_tasks(
+                version.id, arch.name, bucket, [Task(u.workload, u.calls, traffic) for u in uses]
+            )
+        found[bucket] = [u.workload.digest for u in uses]
+    return found
+
+
 def start_campaign(
     store: Store,
     version: StoredModelVersion,
@@ -109,17 +139,7 @@ def start_campaign(
     unfinished = store.find_campaign(version.id, names, list(buckets), strategy)
     if unfinished is not None:
         return unfinished, True
-    prepared = prepared_model(version.source)
-    for arch in resolved:
-        store.add_arch(arch)
-    for bucket in sorted(set(buckets)):
-        uses = extract_workloads(bucket_module(prepared, bucket))
-        store.add_workloads([u.workload for u in uses])
-        for arch_name in names:
-            traffic = version.traffic.get(bucket, 1.0)
-            store.set_tasks(
-                version.id, arch_name, bucket, [Task(u.workload, u.calls, traffic) for u in uses]
-            )
+    register_tasks(store, version, resolved, buckets)
     spec = CampaignSpec(
         name=name or version.model,
         strategy=strategy,

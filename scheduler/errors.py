@@ -3,5 +3,13 @@
 from __future__ import annotations
 
 
-class ExecutorError(Exception):
-    """The workers cannot go on; the text says why and what to do next."""
+class SchedulerError(Exception):
+    """What this package raises; the text says what to do next."""
+
+
+class ExecutorError(SchedulerError):
+    """The workers cannot go on."""
+
+
+class ScheduleError(SchedulerError):
+    """A schedule that cannot be understood."""

@@ -1,28 +1,52 @@
-"""The Ray actor around a worker: one per measuring core."""
+"""The Ray actor around workers: one per measuring slot, or one for many slots of a replay."""
 
 from __future__ import annotations
 
+import dataclasses
+import threading
 from collections.abc import Sequence
 from typing import Any
 
 import ray
 
 from db import open_store
-from tuner.measure import MeasureOptions
-from workers.worker import serve_campaign
+from workers.logs import log_to
+from workers.tools import ToolMaker
+from workers.worker import Left, WorkerOptions, serve_campaign
+
+#: Seconds that a worker keeps trying while the database is away; its measurements wait meanwhile.
+PATIENCE_S = 600.0
 
 
 class TuneWorker:
-    """Serves one campaign on one core."""
+    """Serves a campaign; each call of `serve` is one slot."""
 
-    def __init__(self, db_url: str, measure: MeasureOptions) -> None:
-        self._db_url = db_url
-        self._measure = measure
+    def __init__(self, db_url: str, make_tools: ToolMaker, options: WorkerOptions) -> None:
+        log_to()
+        self._db_url, self._make_tools, self._options = db_url, make_tools, options
+        self._stopping = threading.Event()
 
-    def serve(self, campaign_id: int, archs: Sequence[str]) -> int:
+    def serve(self, campaign_id: int, archs: Sequence[str], worker: str) -> Left:
         """See `workers.worker.serve_campaign`."""
-        with open_store(self._db_url, create=False) as store:
-            return serve_campaign(store, campaign_id, archs=archs, measure=self._measure)
+        node = ray.get_runtime_context().get_node_id()
+        options = dataclasses.replace(
+            self._options, labels={**self._options.labels, "ray_node": node}
+        )
+        with open_store(self._db_url, create=False, patience_s=PATIENCE_S) as store:
+            left = serve_campaign(
+                store,
+                campaign_id,
+                archs=archs,
+                tools=self._make_tools(),
+                options=options,
+                worker=worker,
+                should_stop=self._stopping.is_set,
+            )
+        return dataclasses.replace(left, node=node)
+
+    def stop(self) -> None:
+        """Let every slot end after what it measures now."""
+        self._stopping.set()
 
 
 def remote_worker() -> Any:

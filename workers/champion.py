@@ -107,7 +107,9 @@ class Ring:
                     "largest_error": ran.error,
                     "turns": len(ran.run_secs),
                 },
-            )
+            ),
+            # It may still wait to be written.
+            measurements=[measured],
         )
         if stored:
             self.champion = Champion(secs, measured.trace, default_secs, code)

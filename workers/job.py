@@ -6,6 +6,7 @@ before the next one is asked for, so that a crash loses at most what is being me
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from collections.abc import Callable
@@ -17,9 +18,11 @@ from tuner.arch import toolchain
 from tuner.cost_model import CostModel, train
 from tuner.measure import Builder, BuildResult, Failure, Measurer, RunResult
 from tuner.strategy import Candidate
+from workers.budget import seconds_left, seconds_to_end
 from workers.champion import Champion, Ring
 from workers.choice import choose
 from workers.host import cpu_model, host_name
+from workers.recorder import Recorder
 from workers.task import SearchOptions, TaskState
 
 
@@ -29,8 +32,8 @@ class JobOptions:
 
     #: Candidates built ahead of the one being measured.
     build_ahead: int = 3
-    #: Validity of the lease, in seconds; renewed at a quarter of it.
-    lease_s: float = 60.0
+    #: Validity of the lease, in seconds; renewed at a sixth of it.
+    lease_s: float = 90.0
     #: Seconds between two calibrations.
     calibrate_every_s: float = 10.0
 
@@ -59,14 +62,15 @@ class _Job:
         self.toolchain = store.add_toolchain(toolchain())
         self.calibration: dict[str, float] = {}
         self._calibrated = self._renewed = 0.0
+        self.recorder = Recorder(store)
         self.measured = 0
         #: Cost models by operator kind, and the seconds that training them took.
         self._models: dict[str, CostModel | None] = {}
         self.learned_s = 0.0
 
     def states(self) -> list[TaskState]:
-        """The workloads of the job's bucket, with all that is known of them."""
-        tasks = self.store.tasks(self.job.model_version, self.job.arch, self.job.bucket)
+        """The workloads that are this job's to tune, with all that is known of them."""
+        tasks = self.store.job_tasks(self.job.id)
         digests = [t.workload.digest for t in tasks]
         best = self.store.best_records(digests, self.arch.name, self.toolchain)
         return [self._state(task, Champion.of(best.get(task.workload.digest))) for task in tasks]
@@ -120,13 +124,12 @@ class _Job:
 
     def stored(self) -> int:
         """Candidates that earlier attempts of this job measured: they count in its budget."""
-        jobs = self.store.job_progress(self.job.campaign_id)
-        return next(j.measurements for j in jobs if j.job.id == self.job.id)
+        return self.store.job_measurements(self.job.id)
 
     def keep_alive(self) -> None:
         """Renew the lease and the calibration when they are due; raises `LeaseLost`."""
         now = time.monotonic()
-        if now - self._renewed > self.options.lease_s / 4:
+        if now - self._renewed > self.options.lease_s / 6:
             self.lease = self.store.renew(self.lease, self.options.lease_s)
             self._renewed = now
         if now - self._calibrated > self.options.calibrate_every_s:
@@ -156,7 +159,7 @@ class _Job:
             calibration=self._held_against(planned.state, ran),
             build_secs=built.secs,
         )
-        self.store.add_measurements([measurement])
+        self.recorder.add(measurement)
         self.measured += 1
         return measurement
 
@@ -180,6 +183,8 @@ def run_job(
 ) -> int:
     """Tune the workloads of a job within its budget and promote the winners.
 
+    A job that is stopped before its budget is spent is given back: another worker goes on with it.
+
     Returns
     -------
     Number of candidates measured now, failed ones included.
@@ -190,13 +195,33 @@ def run_job(
         If the job was taken away meanwhile; what was measured is stored.
     """
     job = _Job(store, lease, builder, measurer, options, core)
+    try:
+        stopped = _search(job, should_stop)
+        job.recorder.flush()
+    finally:
+        # Whoever has the job now counts on what was measured here.
+        job.recorder.close()
+    if stopped:
+        store.release(job.lease, f"stopped after {job.measured} candidates")
+    else:
+        told = f"{job.measured} candidates measured, {job.learned_s:.1f} s learning"
+        store.finish(job.lease, told)
+    return job.measured
+
+
+def _search(job: _Job, should_stop: Callable[[], bool]) -> bool:
+    """Measure candidates until the budget is spent; True if something else was the end."""
     job.keep_alive()
     states = job.states()
     already = job.stored()
-    seconds = job.job.seconds
+    seconds, to_end = seconds_left(job.store, job.job), seconds_to_end(job.store, job.job)
+    night_ends = time.monotonic() + to_end if to_end is not None else math.inf
+    stopped = False
 
     def spent() -> bool:
-        if should_stop():
+        nonlocal stopped
+        stopped = stopped or should_stop()
+        if stopped or time.monotonic() > night_ends:
             return True
         # Time ends the search, but every workload gets its default schedule measured: what the
         # database knows of a bucket is whole, however slow the host was today.
@@ -213,36 +238,38 @@ def run_job(
     with ThreadPoolExecutor(1, thread_name_prefix="build") as pool:
         try:
             while True:
-                while len(queue) <= options.build_ahead and not spent():
+                while len(queue) <= job.options.build_ahead and not spent():
                     planned = _plan(job, states, pool)
                     if planned is None:
                         break
                     queue.append(planned)
                 if not queue:
-                    break
-                planned = queue.popleft()
-                job.keep_alive()
-                built = planned.build.result()
-                begun = time.monotonic()
-                ran = None
-                if built.code is not None:
-                    ran = measurer.run(
-                        planned.state.digest,
-                        planned.state.task.workload.tir,
-                        built.code,
-                        best=planned.state.best,
-                    )
-                measured = job.record(planned, built, ran)
-                # The slower of the two sets the pace, because builds run ahead.
-                took = max(built.secs, time.monotonic() - begun)
-                planned.state.tell(planned.candidate, measured.median, took=took)
-                if built.code is not None and ran is not None and ran.failure is None:
-                    planned.state.ring.challenge(measured, built.code, ran)
+                    return stopped
+                _measure(job, queue.popleft())
         finally:
             for waiting in queue:
                 waiting.build.cancel()
-    store.finish(job.lease, f"{job.measured} candidates measured, {job.learned_s:.1f} s learning")
-    return job.measured
+
+
+def _measure(job: _Job, planned: _Planned) -> None:
+    """Measure what was built, store it, and let it challenge the champion."""
+    job.keep_alive()
+    built = planned.build.result()
+    begun = time.monotonic()
+    ran = None
+    if built.code is not None:
+        ran = job.measurer.run(
+            planned.state.digest,
+            planned.state.task.workload.tir,
+            built.code,
+            best=planned.state.best,
+        )
+    measured = job.record(planned, built, ran)
+    # The slower of the two sets the pace, because builds run ahead.
+    took = max(built.secs, time.monotonic() - begun)
+    planned.state.tell(planned.candidate, measured.median, took=took)
+    if built.code is not None and ran is not None and ran.failure is None:
+        planned.state.ring.challenge(measured, built.code, ran)
 
 
 def _plan(job: _Job, states: list[TaskState], pool: ThreadPoolExecutor) -> _Planned | None:

@@ -23,8 +23,6 @@ class CampaignSpec:
     trials: int | None = None
     #: Budget of each job, in seconds; ``None`` leaves it to `trials`.
     seconds: float | None = None
-    #: Budget of the whole campaign, in seconds from its creation; ``None`` for no end.
-    wall_s: float | None = None
     #: How the configurations of a template are searched; ``None`` for the tuner's own choice.
     searcher: str | None = None
     #: Seed of every random choice.
@@ -33,6 +31,8 @@ class CampaignSpec:
     retry: RetryPolicy = RetryPolicy()
     #: Creating a campaign with a key that exists returns the existing one: safe to call twice.
     key: str | None = None
+    #: Budget of the whole campaign, in seconds from its creation; ``None`` for no end.
+    wall_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

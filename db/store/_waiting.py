@@ -7,10 +7,14 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from db.domain.states import FINAL_STATES
 from db.schema import queue
+from db.schema.catalog import cpu_archs
 from db.schema.clock import now
 from db.store._moves import jobs
 from db.store._part import Part
+
+_FINAL = tuple(sorted(str(state) for state in FINAL_STATES))
 
 
 class Waiting(Part):
@@ -18,6 +22,22 @@ class Waiting(Part):
 
     def now(self) -> datetime:
         return self._db.read(lambda connection: connection.execute(sa.select(now())).scalar_one())
+
+    def job_measurements(self, job_id: int) -> int:
+        counts = queue.job_counts
+        query = sa.select(sa.func.sum(counts.c.measurements)).where(counts.c.job_id == job_id)
+        return int(self._db.read(lambda connection: connection.execute(query).scalar()) or 0)
+
+    def unfinished_archs(self, campaign_id: int) -> dict[str, int]:
+        query = (
+            sa.select(cpu_archs.c.name, sa.func.count())
+            .select_from(jobs)
+            .join(cpu_archs)
+            .where(jobs.c.campaign_id == campaign_id, jobs.c.state.not_in(_FINAL))
+            .group_by(cpu_archs.c.name)
+        )
+        rows = self._db.read(lambda connection: connection.execute(query).all())
+        return {row[0]: row[1] for row in rows}
 
     def next_claim_in(self, campaign_id: int, archs: Sequence[str]) -> float | None:
         held = sa.select(queue.campaigns.c.id).where(

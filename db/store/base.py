@@ -218,6 +218,14 @@ class Store(ABC):
         """One job; `NotFound` if there is none."""
 
     @abstractmethod
+    def job_measurements(self, job_id: int) -> int:
+        """Measurements that all attempts of a job stored, failed ones included."""
+
+    @abstractmethod
+    def unfinished_archs(self, campaign_id: int) -> dict[str, int]:
+        """Jobs of a campaign that are not final, by CPU architecture; only those with any."""
+
+    @abstractmethod
     def claim_job(
         self,
         worker: str,

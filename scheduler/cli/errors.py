@@ -64,10 +64,10 @@ def describe(error: BaseException) -> tuple[str, int]:
 def _expected() -> tuple[type[BaseException], ...]:
     # Late: most commands end well.
     from db import DbError
-    from scheduler.errors import ExecutorError
+    from scheduler.errors import SchedulerError
     from tuner.errors import TunerError
 
-    return DbError, ExecutorError, TunerError
+    return DbError, SchedulerError, TunerError
 
 
 def _line(text: str) -> str:

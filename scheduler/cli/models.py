@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from scheduler.cli.params import (
-    LARGEST_BUCKET,
     BucketList,
     database_option,
     database_url,
@@ -56,6 +54,8 @@ def add(
 ) -> None:
     """Add the model in the file PATH (.pt2 or .onnx), or a new version of it."""
     require_model_file(path)
+    from scheduler.traffic import read_traffic
+
     shares = read_traffic(traffic) if traffic else None
     if shares is not None and buckets is not None and set(shares) != set(buckets):
         listed = ",".join(map(str, sorted(shares)))
@@ -116,20 +116,3 @@ def describe(version: StoredModelVersion) -> dict[str, Any]:
         "added_at": version.added_at,
         "seen_at": version.seen_at,
     }
-
-
-def read_traffic(file: Path) -> dict[int, float]:
-    """Read the share of the calls per batch size; the shares are made to add up to 1."""
-    try:
-        shares = {int(batch): float(share) for batch, share in json.loads(file.read_text()).items()}
-    except (ValueError, TypeError, AttributeError) as error:
-        raise click.ClickException(
-            f'{file}: not a share per batch size, e.g. {{"1": 0.2, "16": 0.8}}'
-        ) from error
-    total = sum(shares.values())
-    sound = all(1 <= batch <= LARGEST_BUCKET and share >= 0 for batch, share in shares.items())
-    if not sound or not 0 < total < float("inf"):
-        raise click.ClickException(
-            f"{file}: batch sizes go from 1 to {LARGEST_BUCKET}, and shares are not negative"
-        )
-    return {batch: share / total for batch, share in sorted(shares.items())}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from scheduler.cli.errors import BadValue
+from scheduler.traffic import LARGEST_BUCKET
 
 if TYPE_CHECKING:
     from db import CpuArch, Store
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
 DEFAULT_DATABASE = "sqlite:///tunefleet.db"
 DATABASE_HELP = "Database: sqlite:///PATH or postgresql+psycopg://USER@HOST/NAME."
 
-#: Larger batches are served in pieces; a bucket of this size would take minutes to measure once.
-LARGEST_BUCKET = 65_536
 
 Command = TypeVar("Command", bound=Callable[..., Any] | click.Command)
 

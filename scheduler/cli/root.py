@@ -28,6 +28,12 @@ COMMANDS: Mapping[str, str] = {
     "tune": "scheduler.cli.tune:tune",
     "status": "scheduler.cli.status:status",
     "lookup": "scheduler.cli.lookup:lookup",
+    "nightly": "scheduler.cli.nightly:nightly",
+    "campaign": "scheduler.cli.campaign:campaign",
+    "workers": "scheduler.cli.campaign:workers",
+    "drain": "scheduler.cli.campaign:drain",
+    "metrics": "scheduler.cli.metrics:metrics",
+    "worker": "scheduler.cli.worker:worker",
     "db": "db.cli:db_group",
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import sys
 import threading
 import time
@@ -42,7 +43,11 @@ _FUNCTIONS = {f.__name__: f for f in (build, run, compare, calibrate)}
 
 
 def serve(connection: Connection) -> None:
-    """Answer calls until the other end is gone."""
+    """Say that this end is ready, then answer calls until the other end is gone."""
+    # What every call needs: its first use must not count against a deadline.
+    import tuner.measure.run  # noqa: F401
+
+    connection.send("ready")
     while True:
         try:
             name, args = connection.recv()
@@ -64,8 +69,10 @@ def _end_with_parent() -> None:
 
 
 def main() -> None:
-    """``python -m tuner.measure.child FD CORES``."""
-    fd, cores = int(sys.argv[1]), sys.argv[2]
+    """``python -m tuner.measure.child FD CORES BYTES``."""
+    fd, cores, memory = int(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+    # What a candidate asks for beyond it is refused to it, rather than taken from the host.
+    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     if cores:
         os.sched_setaffinity(0, {int(c) for c in cores.split(",")})
     threading.Thread(target=_end_with_parent, daemon=True).start()

@@ -29,7 +29,11 @@ class LocalBuilder(Builder):
 
     def __init__(self, options: MeasureOptions = DEFAULT_OPTIONS) -> None:
         self._options = options
-        self._child = ChildProcess(split_cores(options.core)[1])
+        cores = options.build_cores
+        self._child = ChildProcess(
+            set(cores) if cores else split_cores(options.core)[1],
+            memory_bytes=options.memory_bytes,
+        )
 
     def build(
         self, tir: str, arch: CpuArch, *, config: Mapping[str, int] | None, trace: str | None
@@ -58,7 +62,7 @@ class LocalMeasurer(Measurer):
         self._options = options
         #: The core that candidates run on.
         self.core = split_cores(options.core)[0]
-        self._child = ChildProcess({self.core})
+        self._child = ChildProcess({self.core}, memory_bytes=options.memory_bytes)
 
     def run(self, workload: str, tir: str, code: str, *, best: float | None) -> RunResult:
         """See `Measurer.run`."""
@@ -69,6 +73,9 @@ class LocalMeasurer(Measurer):
             )  # fmt: skip
         except (ChildTimeout, ChildCrashed, RuntimeError) as error:
             return RunResult(failure=_failure(error))
+        if result.failure is not None and result.failure.kind is ErrorKind.WRONG_RESULT:
+            # It may have written anywhere: what it left behind must not judge the next one.
+            self._child.close()
         return result
 
     def compare(self, workload: str, tir: str, codes: Sequence[str]) -> list[RunResult]:

@@ -15,6 +15,11 @@ from collections.abc import Mapping
 from multiprocessing.connection import Connection
 from typing import Any
 
+import psutil
+
+#: Longest start of a child, in seconds.
+START_S = 120.0
+
 
 class ChildCrashed(Exception):
     """The child ended while it worked on a call; the text says how."""
@@ -33,10 +38,19 @@ class ChildProcess:
         CPUs the child may use; None leaves them as they are.
     env
         Environment variables on top of this process's own.
+    memory_bytes
+        Memory the child may map; None takes half of the host's.
     """
 
-    def __init__(self, cores: set[int] | None = None, env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        cores: set[int] | None = None,
+        env: Mapping[str, str] | None = None,
+        *,
+        memory_bytes: int | None = None,
+    ) -> None:
         self._cores = cores
+        self._memory_bytes = memory_bytes or psutil.virtual_memory().total // 2
         self._env = dict(env or {})
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
@@ -62,10 +76,10 @@ class ChildProcess:
             return self._call(function, args, deadline_s)
 
     def _call(self, function: str, args: tuple[Any, ...], deadline_s: float) -> Any:
-        if self._process is None:
-            self._start()
-        assert self._connection is not None
         try:
+            if self._process is None:
+                self._start()
+            assert self._connection is not None
             self._connection.send((function, args))
             if not self._connection.poll(deadline_s):
                 self.close()
@@ -92,7 +106,7 @@ class ChildProcess:
             env = {**os.environ, **THREADS, **self._env}
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "tuner.measure.child", str(theirs.fileno()),
-                 ",".join(map(str, sorted(self._cores or ())))],
+                 ",".join(map(str, sorted(self._cores or ()))), str(self._memory_bytes)],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -101,6 +115,11 @@ class ChildProcess:
             )  # fmt: skip
         self._connection = Connection(ours.detach())
         self.started += 1
+        # Importing a compiler takes seconds, on a busy host many: not the first call's fault.
+        if not self._connection.poll(START_S):
+            self.close()
+            raise ChildTimeout(f"did not start within {START_S:g} s")
+        self._connection.recv()
 
     def _post_mortem(self) -> str:
         assert self._process is not None

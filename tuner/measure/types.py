@@ -31,6 +31,10 @@ class MeasureOptions:
     tolerance: float = 2e-5
     #: Measuring core; None takes the last one this process may use.
     core: int | None = None
+    #: Cores that builds may use; None takes all but the measuring one.
+    build_cores: tuple[int, ...] | None = None
+    #: Memory that a child may map, in bytes; None takes half of the host's.
+    memory_bytes: int | None = None
 
 
 DEFAULT_OPTIONS = MeasureOptions()

@@ -18,7 +18,6 @@ from tuner.ops.embedding_concat import (
     embedding_concat,
 )
 from tuner.ops.gather import gather, pick_pairs
-from tuner.ops.pair_dots import OPERATOR, DotSegment, PairDots, pair_dots, runs_of
 
 #: Names of the kernels that read ``table, indices`` unchecked, along axis 0 of the table.
 GATHERS = ("embedding_bag", "bag_from_offsets", "gather")
@@ -27,11 +26,8 @@ __all__ = [
     "GATHERS",
     "LANES",
     "NARROW",
-    "OPERATOR",
     "BagSegment",
     "CopySegment",
-    "DotSegment",
-    "PairDots",
     "Segment",
     "bag_from_offsets",
     "batched_matmul",
@@ -43,7 +39,5 @@ __all__ = [
     "pack_dense",
     "pack_narrow",
     "packed_shape",
-    "pair_dots",
     "pick_pairs",
-    "runs_of",
 ]

@@ -12,7 +12,7 @@ from db.domain.retry import RetryPolicy
 from db.domain.states import JobState
 from db.errors import LeaseLost, NotFound
 from db.store.base import Store
-from db.testing.builders import ARCH, AT_ONCE, OTHER_ARCH, World, digest, workload
+from db.testing.builders import ARCH, AT_ONCE, OTHER_ARCH, World, digest, measurement, workload
 from db.testing.conformance.base import Conformance
 
 ARCHS = [ARCH.name]
@@ -55,6 +55,20 @@ class FleetConformance(Conformance):
         assert 25.0 < (store.next_claim_in(campaign, ARCHS) or 0.0) <= 30.0
         store.cancel_campaign(campaign, "enough")
         assert store.next_claim_in(campaign, ARCHS) is None
+
+    def test_what_is_left_by_architecture(self, world: World) -> None:
+        store = world.store
+        campaign = world.campaign(1, 16, 64)
+        assert store.unfinished_archs(campaign) == {ARCH.name: 3}
+        lease = world.lease()
+        store.add_measurements([measurement(i, job_id=lease.job.id) for i in range(3)])
+        store.add_measurements([measurement(9, job_id=lease.job.id, secs=None)])
+        assert store.job_measurements(lease.job.id) == 4
+        assert store.job_measurements(99) == 0
+        store.finish(lease)
+        assert store.unfinished_archs(campaign) == {ARCH.name: 2}
+        store.cancel_campaign(campaign, "enough")
+        assert store.unfinished_archs(campaign) == {}
 
     def test_waiting_jobs_say_why(self, world: World) -> None:
         store = world.store

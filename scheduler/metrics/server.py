@@ -1,0 +1,28 @@
+"""Serves the metrics over HTTP."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, start_http_server
+
+from db import Store
+from scheduler.errors import SchedulerError
+from scheduler.metrics.collector import FleetCollector
+
+
+def serve_metrics(store: Store, port: int, host: str = "127.0.0.1") -> int:
+    """Answer ``GET /metrics`` on a thread of its own; return the port, which may be given as 0.
+
+    Raises
+    ------
+    SchedulerError
+        If the port is taken.
+    """
+    registry = CollectorRegistry()
+    registry.register(FleetCollector(store))
+    try:
+        server, _ = start_http_server(port, addr=host, registry=registry)
+    except OSError as error:
+        raise SchedulerError(
+            f"metrics cannot be served on {host}:{port}: {error.strerror}; choose another port"
+        ) from error
+    return int(server.server_port)

@@ -1,0 +1,1 @@
+"""Campaigns that return: when they are due, what a night tunes, and what came of it."""

@@ -1,0 +1,1 @@
+"""Decisions of the scheduler: pure functions, no input and no output; callers act."""
