@@ -10,11 +10,11 @@ import tvm
 from tvm import te
 
 from db import CampaignSpec, CpuArch, JobSpec, ModelVersion, Store, Task, Workload
-from tuner.measure import LocalMeasurer, MeasureOptions
+from tuner.measure import MeasureOptions
 from tuner.ops import dense, packed_shape
 from tuner.workloads.digest import function_digest, normalise
 from tuner.workloads.facts import facts_of
-from workers import serve_campaign
+from workers import LocalTools, serve_campaign
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,5 @@ def tune(
         jobs.append(JobSpec(version, arch.name, batch))
     per_job = seconds * max(len(some) for some in by_batch.values())
     campaign = store.create_campaign(CampaignSpec("layers", strategy, seconds=per_job), jobs)
-    serve_campaign(
-        store, campaign, archs=[arch.name], measure=options, measurer=LocalMeasurer(options)
-    )
+    serve_campaign(store, campaign, archs=[arch.name], tools=LocalTools(options, slots=1)())
     return campaign
