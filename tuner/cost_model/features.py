@@ -19,6 +19,8 @@ from tuner.workloads.facts import Facts
 #: Axes of the block that a workload is named for; more are left out.
 _AXES = 4
 _FLOAT_BYTES = 4
+#: Cycles until an FMA has its result, and FMAs or loads that start in one.
+_LATENCY, _PORTS = 4.0, 2.0
 
 
 def config_features(facts: Facts, simd: Simd, configs: Sequence[Config]) -> Table:
@@ -68,7 +70,10 @@ def _tile(config: Mapping[str, int], axes: Sequence[int], simd: Simd) -> dict[st
     rows, panels, unroll = config["rows"], config["panels"], config.get("unroll", 1)
     vectors = panels * max(1, VECTOR // simd.lanes)
     depth = config.get("k_block") or axes[-1]
+    whole, rest = divmod(axes[-3] if len(axes) >= 3 else rows, rows)
+    cycles = whole * _cycles(rows, vectors) + (_cycles(rest, vectors) if rest else 0.0)
     return {
+        "tile.cycles": math.log2(cycles / vectors / max(1.0, whole * rows + rest)),
         "tile.accumulators": rows * vectors,
         "tile.registers": (vectors * (rows + 1) + 1) / simd.registers,
         "tile.reuse": rows * vectors / (rows + vectors),
@@ -76,3 +81,8 @@ def _tile(config: Mapping[str, int], axes: Sequence[int], simd: Simd) -> dict[st
         "tile.panel_bytes": math.log2(1 + panels * VECTOR * depth * _FLOAT_BYTES),
         "tile.row_bytes": math.log2(1 + rows * depth * _FLOAT_BYTES),
     }
+
+
+def _cycles(rows: int, vectors: int) -> float:
+    """Cycles that a step of K takes in a tile: what the ports allow, or the latency of an FMA."""
+    return max(max(rows * vectors, rows + vectors) / _PORTS, _LATENCY)
