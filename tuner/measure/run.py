@@ -31,6 +31,8 @@ class _Bench:
 
 #: Most recently used last.
 _benches: dict[str, _Bench] = {}
+#: A candidate is looked at by repeats of this part of the usual length before it is measured.
+_SHORT, _SHORT_REPEATS = 8, 3
 #: Room for the data of workloads that are tuned in turns.
 _ROOM = 2 << 30
 
@@ -60,10 +62,11 @@ def run_kernel(
     if failure is not None:
         return RunResult(failure=failure, error=error)
     number = _number(bench, kernel, options)
-    first = _time(bench, kernel, number)
-    if best is not None and first > options.give_up_factor * best:
-        return RunResult((first,), error)
-    secs = [first, *_times(bench, kernel, number, options.repeats - 1)]
+    if best is not None:
+        short = _times(bench, kernel, max(1, number // _SHORT), _SHORT_REPEATS)
+        if min(short) > options.give_up_factor * best:
+            return RunResult(tuple(short), error)
+    secs = _times(bench, kernel, number, options.repeats)
     for _ in range(options.noisy_rounds):
         if spread(secs) <= options.noise:
             break

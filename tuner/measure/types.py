@@ -21,8 +21,8 @@ class MeasureOptions:
     noise: float = 0.05
     #: Rounds by which a suspicious one is repeated, at most.
     noisy_rounds: int = 2
-    #: A candidate slower than this times the best one so far is measured by one repeat only.
-    give_up_factor: float = 1.5
+    #: A candidate slower than this times the best one so far is measured by short repeats only.
+    give_up_factor: float = 1.1
     #: Longest build, in seconds.
     build_deadline_s: float = 20.0
     #: Longest run of one candidate, in seconds, data and reference included.

@@ -5,10 +5,10 @@ One tile keeps ``rows * panels`` accumulators in registers while K runs; each st
 applied to the finished tile. With ``k_block``, K is cut so that the panels of one cut stay in the
 L1 cache while all rows pass over them.
 
-A tile need not divide the batch, or else the panels: the guard of the last tile does not depend on
-K, so that LLVM moves it out of the loop over K. It gives up where both are guarded, or many panels
-are. Lanes are never guarded: that would turn vectors into scalars. Where N leaves the last panel
-partly empty, whole panels go to a buffer, and the epilogue reads the columns that count.
+A tile need divide neither the batch nor the panels: TVM is asked to peel the last one off, so that
+the others run without guards. Lanes are never guarded: that would turn vectors into scalars. Where
+N leaves the last panel partly empty, whole panels go to a buffer, and the epilogue reads the
+columns that count.
 """
 
 from __future__ import annotations
@@ -24,16 +24,18 @@ from tuner.workloads.facts import Facts
 #: Largest tile: more rows than this leave no register for a panel.
 _MAX_ROWS, _MAX_PANELS = 28, 8
 #: Rows of tiles that fill the registers of avx2 or avx512, whatever the batch.
-_FULL_ROWS = (5, 6, 7, 8, 10, 12, 14)
-#: Panels of tiles that may leave a smaller one at the end of N.
-_GUARDED_PANELS = (2, 3, 4)
-_K_BLOCKS = (0, 64, 128, 256)
+_FULL_ROWS = (5, 6, 7, 8, 9, 10, 12, 14)
+#: Panels of such tiles, whatever N.
+_FULL_PANELS = (2, 3, 4, 5, 6)
+_K_BLOCKS = (0, 128, 256)
+#: Asks TVM to peel the last tile off a loop, so that the others need no guard.
+_PARTITION = "pragma_loop_partition_hint"
 #: Cycles from the start of an FMA to its result, and FMAs (or loads) that start in a cycle.
 _LATENCY, _PORTS = 4.0, 2.0
 #: Tiles that take more cycles than this times the fewest cannot win.
 _SLOWEST = 2.0
-#: Tiles that load more than twice as often as the best one cannot win.
-_LEAST_REUSE = 0.5
+#: Tiles that multiply less than this part of the best one's per load cannot win.
+_LEAST_REUSE = 0.7
 
 
 class DenseTemplate(Template):
@@ -59,19 +61,17 @@ class DenseTemplate(Template):
             if _registers(rows, per_panel * columns) <= simd.registers
         }
         densest = max(tiles.values())
-        fastest = min(_cycles(batch, rows, per_panel * columns) for rows, columns in tiles)
+        fastest = min(_cycles(batch, panels, *tile, per_panel) for tile in tiles)
 
         def allowed(c: Config) -> bool:
             tile = (c["rows"], c["panels"])
             if tiles.get(tile, 0.0) < _LEAST_REUSE * densest:
                 return False
-            if _cycles(batch, c["rows"], per_panel * c["panels"]) > _SLOWEST * fastest:
+            if _cycles(batch, panels, *tile, per_panel) > _SLOWEST * fastest:
                 return False
-            guarded = bool(batch % c["rows"]) + bool(panels % c["panels"])
             # Rows done one tile after the other are buffered with the columns that count only.
-            if c["columns_outer"] == 0 and (guarded or "dense_unpad" in facts.extents):
-                return False
-            if guarded > 1 or (panels % c["panels"] and c["k_block"]):
+            uneven = batch % c["rows"] or panels % c["panels"] or "dense_unpad" in facts.extents
+            if c["columns_outer"] == 0 and uneven:
                 return False
             if c["k_block"]:
                 # Cutting K pays only where the same panels are read for several row tiles.
@@ -94,14 +94,14 @@ class DenseTemplate(Template):
 
     def default(self, facts: Facts, simd: Simd) -> Config:
         """The tile that takes the fewest cycles, and of those the one that loads least."""
-        batch = facts.extents["dense"][0]
+        batch, padded, _ = facts.extents["dense"]
         space = self.space(facts, simd)
         per_panel = VECTOR // simd.lanes
 
         def rank(c: Config) -> tuple[float, ...]:
-            vectors = per_panel * c["panels"]
-            cycles = _cycles(batch, c["rows"], vectors)
-            loads = -_reuse(c["rows"], vectors)
+            tile = (c["rows"], c["panels"])
+            cycles = _cycles(batch, padded // VECTOR, *tile, per_panel)
+            loads = -_reuse(c["rows"], per_panel * c["panels"])
             return (c["k_block"], 1 - c["columns_outer"], cycles, loads, -c["unroll"])
 
         return min(space.configs, key=rank)
@@ -118,6 +118,10 @@ class DenseTemplate(Template):
         row, column = sch.get_loops(tile)[-2:]
         row_out, row_in = sch.split(row, [None, rows])
         col_out, panel, lane = sch.split(column, [None, panels, VECTOR])
+        batch, padded, _ = facts.extents["dense"]
+        for loop, guarded in ((row_out, batch % rows), (col_out, padded // VECTOR % panels)):
+            if guarded:
+                sch.annotate(loop, _PARTITION, True)
         if columns_outer:
             sch.reorder(col_out, row_out, row_in, panel, lane)
             at = col_out if config["k_block"] else row_out
@@ -128,15 +132,17 @@ class DenseTemplate(Template):
         sch.unroll(row_in)
         sch.unroll(panel)
         sch.vectorize(lane)
-        self._reduction(sch, config)
+        self._reduction(sch, config, uneven_rows=bool(batch % rows))
         schedule_rest(sch, rest)
 
-    def _reduction(self, sch: Schedule, config: Config) -> None:
+    def _reduction(self, sch: Schedule, config: Config, *, uneven_rows: bool) -> None:
         anchor = sch.get_sblock("dense")
         row, column, depth = sch.get_loops(anchor)[-3:]
         panel, lane = sch.split(column, [config["panels"], VECTOR])
         if config["k_block"]:
             row_out, row = sch.split(row, [None, config["rows"]])
+            if uneven_rows:
+                sch.annotate(row_out, _PARTITION, True)
             k_out, k_mid, k_in = sch.split(
                 depth, [None, config["k_block"] // config["unroll"], config["unroll"]]
             )
@@ -163,8 +169,8 @@ def _rows(batch: int) -> tuple[int, ...]:
 
 def _panels(panels: int) -> tuple[int, ...]:
     """Panels that a tile may have."""
-    guarded = {n for n in _GUARDED_PANELS if n < panels}
-    return tuple(sorted(guarded.union(divisors(panels, _MAX_PANELS))))
+    full = {n for n in _FULL_PANELS if n < panels}
+    return tuple(sorted(full.union(divisors(panels, _MAX_PANELS))))
 
 
 def _registers(rows: int, vectors: int) -> int:
@@ -182,12 +188,18 @@ def _unrolls(depth: int) -> tuple[int, ...]:
     return steps if depth > 16 or depth in steps else (*steps, depth)
 
 
-def _cycles(batch: int, rows: int, vectors: int) -> float:
-    """Cycles for one step of K over the whole batch, per vector: what the ports allow."""
+def _cycles(batch: int, panels: int, rows: int, columns: int, per_panel: int) -> float:
+    """Cycles for one step of K over the whole layer: what the ports allow."""
 
-    def tile(rows: int) -> float:
+    def tile(rows: int, columns: int) -> float:
+        vectors = per_panel * columns
         busy = max(rows * vectors, rows + vectors) / _PORTS
-        return max(busy, _LATENCY)
+        return max(busy, _LATENCY) if rows * columns else 0.0
 
-    whole, rest = divmod(batch, rows)
-    return (whole * tile(rows) + (tile(rest) if rest else 0.0)) / vectors
+    tall, low = divmod(batch, rows)
+    wide, narrow = divmod(panels, columns)
+    return (
+        tall * (wide * tile(rows, columns) + tile(rows, narrow))
+        + wide * tile(low, columns)
+        + tile(low, narrow)
+    )
