@@ -11,9 +11,11 @@ import ray
 
 from db import open_store
 from workers.logs import log_to
-from workers.tools import ToolMaker
+from workers.tools import LocalTools, ToolMaker, Tools
 from workers.worker import Left, WorkerOptions, serve_campaign
 
+#: Resource of a node: candidates that it measures at once.
+SLOT_RESOURCE = "measure_slot"
 #: Seconds that a worker keeps trying while the database is away; its measurements wait meanwhile.
 PATIENCE_S = 600.0
 
@@ -37,12 +39,20 @@ class TuneWorker:
                 store,
                 campaign_id,
                 archs=archs,
-                tools=self._make_tools(),
+                tools=self._tools(node),
                 options=options,
                 worker=worker,
                 should_stop=self._stopping.is_set,
             )
         return dataclasses.replace(left, node=node)
+
+    def _tools(self, node: str) -> Tools:
+        """Tools for a slot of this node; how many slots it has is told by the node itself."""
+        make = self._make_tools
+        if isinstance(make, LocalTools) and make.slots is None:
+            nodes = {n["NodeID"]: n for n in ray.nodes()}  # type: ignore[no-untyped-call]
+            make = dataclasses.replace(make, slots=int(nodes[node]["Resources"][SLOT_RESOURCE]))
+        return make()
 
     def stop(self) -> None:
         """Let every slot end after what it measures now."""

@@ -35,7 +35,7 @@ def make_executor(
     make_tools
         Builds and measures in another way than on the workers' hosts: a replay.
     """
-    tools = make_tools or LocalTools(measure, slots)
+    tools = make_tools or LocalTools(measure, None if ray_address else slots)
     if kind == "inprocess":
         from scheduler.executors.inprocess import InProcessExecutor
 

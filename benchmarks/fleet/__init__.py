@@ -1,0 +1,1 @@
+"""Benchmarks of the fleet: scheduling, slots, builds beside measurements."""
