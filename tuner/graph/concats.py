@@ -15,7 +15,16 @@ from tvm import relax
 
 from tuner.graph.reshapes import RESHAPES
 from tuner.graph.rewrite import Lookup, calls, fixed, kernel_name
-from tuner.ops import BagSegment, CopySegment, Segment, embedding_concat
+from tuner.ops import (
+    OPERATOR,
+    BagSegment,
+    CopySegment,
+    PairDots,
+    Segment,
+    embedding_concat,
+    pair_dots,
+)
+from tuner.ops.pair_dots import PairSegment
 
 #: Rows of one table side by side become that many segments; more stay a gather.
 _MAX_ROWS = 8
@@ -45,6 +54,10 @@ class ConcatRewriter:
         dtype = str(call.ty.dtype)
         if any(str(p.ty.dtype) != dtype for p in parts):
             return None
+        if len(shape) == 2:
+            out = self._with_dots(builder, parts, lookup, shape[0])
+            if out is not None:
+                return out
         plan = _Plan(builder, lookup, shape[0], self._copies)
         segments = _joined([s for part in parts for s in plan.segments(part)])
         kernel = embedding_concat(plan.signature(), segments, dtype)
@@ -56,6 +69,39 @@ class ConcatRewriter:
         flat = relax.TensorType([shape[0], width], dtype)
         out = relax.call_tir(callee, plan.arguments, flat)
         return out if len(shape) == 2 else relax.op.reshape(builder.emit(out), shape)
+
+    def _with_dots(
+        self,
+        builder: relax.BlockBuilder,
+        parts: list[relax.Expr],
+        lookup: Lookup,
+        batch: object,
+    ) -> relax.Expr | None:
+        """One kernel for products of pairs and the columns beside them; None without products."""
+        plan = _Plan(builder, lookup, batch, self._copies)
+        segments: list[PairSegment] = []
+        vectors: list[relax.Expr] = []
+        for part in parts:
+            bound = lookup(part)
+            if bound is not None and kernel_name(bound).startswith("pair_dots"):
+                operator = builder.get()[bound.args[0]].attrs[OPERATOR]
+                segments.extend(PairDots.from_json(str(operator)).segments)
+                vectors.extend(bound.args[1].fields)
+                continue
+            for segment in plan.segments(part):
+                if not isinstance(segment, CopySegment):
+                    return None
+                segments.append(replace(segment, source=segment.source + 1))
+        if not vectors or not all(v.same_as(vectors[0]) for v in vectors):
+            return None
+        x = vectors[0]
+        copied = [int(a.ty.shape[1]) for a in plan.arguments]
+        _, count, depth = x.ty.shape
+        func = pair_dots(int(count), int(depth), copied, PairDots(tuple(segments)))
+        width = sum(s.width for s in segments)
+        callee = builder.add_func(func, "pair_dots")
+        out = relax.TensorType([batch, width], "float32")
+        return relax.call_tir(callee, [x, *plan.arguments], out)
 
 
 class _Plan:

@@ -36,8 +36,8 @@ class PreparedModel:
 
 #: In this order: each sees what those before it made.
 _REWRITERS = (
-    rewrite_products,
     rewrite_pairs,
+    rewrite_products,
     rewrite_reshapes,
     rewrite_bags,
     rewrite_reshapes,

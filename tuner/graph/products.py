@@ -30,7 +30,7 @@ def rewrite_products(
         return None
     if any(fixed(d) is None for v in (x, y) for d in list(v.ty.shape)[1:]):
         return None
-    y, transpose = _untransposed(y, lookup)
+    y, transpose = untransposed(y, lookup)
     if rank > 3:
         flat = stack[0] * prod(int(d) for d in stack[1:])
         x, y = (builder.emit(relax.op.reshape(v, [flat, *list(v.ty.shape)[-2:]])) for v in (x, y))
@@ -46,7 +46,7 @@ def rewrite_products(
     return out if rank == 3 else relax.op.reshape(builder.emit(out), list(call.ty.shape))
 
 
-def _untransposed(y: relax.Expr, lookup: Lookup) -> tuple[relax.Expr, bool]:
+def untransposed(y: relax.Expr, lookup: Lookup) -> tuple[relax.Expr, bool]:
     """Look through a transposition of the last two axes."""
     bound = lookup(y)
     if not calls(bound, "permute_dims"):

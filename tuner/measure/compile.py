@@ -6,6 +6,7 @@ import json
 import tempfile
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import tvm
@@ -15,10 +16,19 @@ from tvm.s_tir.schedule import Trace
 from db import CpuArch, ErrorKind
 from tuner.arch import simd_of, target_of
 from tuner.errors import InvalidSchedule
+from tuner.kernels import written_out
 from tuner.measure.types import BuildResult, Failure
 from tuner.templates import scheduled
 from tuner.templates.fallbacks import first_line
 from tuner.workloads.facts import facts_of
+
+
+@dataclass(frozen=True, slots=True)
+class Scheduled:
+    """A function as it is to be compiled, and the trace that makes it so again."""
+
+    mod: tvm.IRModule
+    trace: Trace
 
 
 def schedule(
@@ -27,7 +37,7 @@ def schedule(
     *,
     config: Mapping[str, int] | None = None,
     trace: str | None = None,
-) -> Schedule:
+) -> Scheduled:
     """Schedule a function: by a `trace`, by a template's `config`, or by the template's default.
 
     Raises
@@ -42,12 +52,13 @@ def schedule(
 
     try:
         if trace is None:
-            return scheduled(new, facts_of(func), simd_of(arch), config)
-        sch = new()
-        Trace.apply_json_to_schedule(json.loads(trace), sch)
+            sch = scheduled(new, facts_of(func), simd_of(arch), config)
+        else:
+            sch = new()
+            Trace.apply_json_to_schedule(json.loads(trace), sch)
+        return Scheduled(written_out(sch.mod), sch.trace)
     except Exception as error:
         raise InvalidSchedule(failure_line(error)) from error
-    return sch
 
 
 def build_kernel(

@@ -18,6 +18,7 @@ from tuner.ops.embedding_concat import (
     embedding_concat,
 )
 from tuner.ops.gather import gather, pick_pairs
+from tuner.ops.pair_dots import OPERATOR, DotSegment, PairDots, pair_dots, runs_of
 
 #: Names of the kernels that read ``table, indices`` unchecked, along axis 0 of the table.
 GATHERS = ("embedding_bag", "bag_from_offsets", "gather")
@@ -26,8 +27,11 @@ __all__ = [
     "GATHERS",
     "LANES",
     "NARROW",
+    "OPERATOR",
     "BagSegment",
     "CopySegment",
+    "DotSegment",
+    "PairDots",
     "Segment",
     "bag_from_offsets",
     "batched_matmul",
@@ -39,5 +43,7 @@ __all__ = [
     "pack_dense",
     "pack_narrow",
     "packed_shape",
+    "pair_dots",
     "pick_pairs",
+    "runs_of",
 ]

@@ -14,16 +14,18 @@ from tuner.templates.elementwise import DefaultTemplate
 from tuner.templates.embedding import EmbeddingTemplate
 from tuner.templates.fallbacks import first_line, note_fallback
 from tuner.templates.narrow import NarrowTemplate
+from tuner.templates.pair_dots import PairDotsTemplate
 from tuner.workloads.facts import Facts
 
 #: Part of the toolchain's identity: records made by other templates are not taken for ours.
-TEMPLATE_VERSION = "1"
+TEMPLATE_VERSION = "2"
 
 _DEFAULT = DefaultTemplate()
 _TEMPLATES: tuple[Template, ...] = (
     NarrowTemplate(),
     DenseTemplate(),
     BatchedMatmulTemplate(),
+    PairDotsTemplate(),
     EmbeddingTemplate(),
     _DEFAULT,
 )

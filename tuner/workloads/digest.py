@@ -15,10 +15,12 @@ from typing import Any, TypeVar
 
 import tvm
 
+from tuner.ops import OPERATOR
+
 Node = TypeVar("Node", tvm.tirx.PrimFunc, tvm.IRModule)
 
 #: The attributes that change what a kernel computes or may assume.
-_KEPT_ATTRS = ("s_tir", "tirx.noalias")
+_KEPT_ATTRS = ("s_tir", "tirx.noalias", OPERATOR)
 
 #: Blocks of TVM's reductions are named after the tensor that is reduced, which is a variable of
 #: the model: ``lv12_red``. Our own operators and those of TVM's ``T_`` kind are not.

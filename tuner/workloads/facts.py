@@ -21,6 +21,7 @@ _KINDS = (
     (r"dense_narrow", "dense_narrow"),
     (r"dense", "dense"),
     (r"batched_matmul", "batched_matmul"),
+    (r"dots_\d+", "pair_dots"),
     (r"bag(_from_offsets|_\d+)?", "embedding_bag"),
     (r"gather\d*|row_\d+|pick_pairs", "gather"),
     (r"T_softmax_norm", "softmax"),
@@ -74,6 +75,11 @@ class Facts:
         """One line for people, e.g. ``dense 16x512x256 add relu float32``."""
         output = self.arguments[self.output]
         anchor = self.extents.get(self.op_kind)
+        if self.op_kind == "pair_dots":
+            vectors = "x".join(map(str, self.arguments[0].shape))
+            copies = self._summary([b for b in self.extents if b.startswith("copy_")])
+            words = [self.op_kind, vectors, "to", str(output.shape[1]), copies, output.dtype]
+            return " ".join(w for w in words if w)
         if anchor is None:
             size = "x".join(map(str, output.shape))
             return f"{self._summary(list(self.extents))} {size} {output.dtype}"
@@ -169,7 +175,7 @@ def _flops(
 
 def _multiplies(name: str) -> bool:
     """True for sums of products."""
-    return name in ("dense", "batched_matmul") or "matmul" in name
+    return name in ("dense", "batched_matmul") or "matmul" in name or name.startswith("dots_")
 
 
 def _bytes(extents: dict[str, tuple[int, ...]], arguments: tuple[Argument, ...]) -> float:

@@ -40,7 +40,7 @@ def test_dlrm(dlrm: PreparedModel, batch: int) -> None:
     inputs, expected = dlrm_scores(batch)
     bucket = compile_bucket(dlrm, batch)
     np.testing.assert_allclose(bucket(inputs)[0], expected, atol=1e-5)
-    kinds = "dense dense embedding_bag batched_matmul gather dense dense_narrow"
+    kinds = "dense dense embedding_bag pair_dots dense dense_narrow"
     assert bucket.kinds == kinds.split()
 
 
