@@ -11,7 +11,7 @@ from tvm import relax
 
 from tuner.errors import UnsupportedOperator
 from tuner.graph.rewrite import fixed
-from tuner.ops import bag_from_offsets, embedding_bag
+from tuner.ops import OffsetBags, bag_from_offsets, embedding_bag
 
 #: ``mode`` of ``aten._embedding_bag``.
 _SUM, _MEAN = 0, 1
@@ -57,7 +57,7 @@ def _embedding_bag(node: Any, importer: Any) -> tuple[relax.Var, ...]:
         )  # fmt: skip
     indices, offsets = importer.env[node.args[1]], importer.env[node.args[2]]
     rows, dim = (int(d) for d in table.ty.shape)
-    kernel = bag_from_offsets(
+    bags_of = OffsetBags(
         rows, dim, str(table.ty.dtype), str(indices.ty.dtype), str(offsets.ty.dtype),
         mean=mode == _MEAN, weighted=weights_node is not None,
         include_last_offset=include_last, padding_idx=padding,
@@ -69,7 +69,7 @@ def _embedding_bag(node: Any, importer: Any) -> tuple[relax.Var, ...]:
     if include_last:
         bags = tvm.sym.Analyzer().simplify(bags - 1)
     out = relax.TensorType([bags, dim], str(table.ty.dtype))
-    callee = builder.add_func(kernel, "bag_from_offsets")
+    callee = builder.add_func(bag_from_offsets(bags_of), "bag_from_offsets")
     return (builder.emit(relax.call_tir(callee, [*args, offsets], out)),)
 
 

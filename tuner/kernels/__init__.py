@@ -1,11 +1,22 @@
-"""Kernels that are written out for a configuration instead of being scheduled.
+"""What no schedule can say: kernels that are written out, and prefetches.
 
-Some kernels need what no schedule can say: sums across the lanes of a register, or loops whose
-extent is a triangle. Their functions carry the operator as an attribute (`tuner.ops.OPERATOR`), a
-template annotates one block with a configuration, and `written_out` builds the code. The
-annotation is part of the trace, so that records of such kernels are replayed like all others.
+Some kernels need sums across the lanes of a register, or loops whose extent is a triangle. Their
+functions carry the operator as an attribute (`tuner.ops.OPERATOR`), a template annotates one block
+with a configuration, and the code is built for it. Loops annotated with a `Prefetch` get one.
+Annotations are part of the trace, so that records of such kernels are replayed like all others;
+`lower_annotations` comes behind every schedule.
 """
 
-from tuner.kernels.write import CONFIG, annotate, written_out
+from __future__ import annotations
 
-__all__ = ["CONFIG", "annotate", "written_out"]
+import tvm
+
+from tuner.kernels.prefetch import Prefetch, insert_prefetches
+from tuner.kernels.write import annotate, written_out
+
+__all__ = ["Prefetch", "annotate", "lower_annotations"]
+
+
+def lower_annotations(mod: tvm.IRModule) -> tvm.IRModule:
+    """Turn the annotations of a scheduled ``main`` into code."""
+    return insert_prefetches(written_out(mod))

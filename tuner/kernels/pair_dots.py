@@ -16,10 +16,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import tvm
 from tvm import tirx
 from tvm.script.ir_builder import IRBuilder
-from tvm.tirx.script import builder as T
+from tvm.tirx.script import builder as tir
 
 from tuner.kernels.vectors import Expr, index, picked, pieces, span, sums_in_quads, zeros
 from tuner.ops.embedding_concat import CopySegment
@@ -37,9 +36,7 @@ class _Tile:
     groups: int
 
 
-def write_pair_dots(
-    func: tirx.PrimFunc, operator: str, config: Mapping[str, int]
-) -> tirx.PrimFunc:
+def write_pair_dots(func: tirx.PrimFunc, operator: str, config: Mapping[str, int]) -> tirx.PrimFunc:
     """Write out `tuner.ops.pair_dots`.
 
     Parameters
@@ -48,10 +45,10 @@ def write_pair_dots(
         ``lanes`` of a register, ``rows`` and ``groups`` of the largest tile, ``unroll`` of its
         loop over quads.
     """
-    with IRBuilder() as builder, T.prim_func(s_tir=True):
-        T.func_name("main")
+    with IRBuilder() as builder, tir.prim_func(s_tir=True):
+        tir.func_name("main")
         buffers = [
-            T.arg(f"a{i}", T.buffer([int(d) for d in p.ty.shape], "float32"))
+            tir.arg(f"a{i}", tir.buffer([int(d) for d in p.ty.shape], "float32"))
             for i, p in enumerate(func.params)
         ]
         _Writer(buffers, PairDots.from_json(operator), config).write()
@@ -59,9 +56,7 @@ def write_pair_dots(
 
 
 class _Writer:
-    def __init__(
-        self, buffers: list[Expr], operator: PairDots, config: Mapping[str, int]
-    ) -> None:
+    def __init__(self, buffers: list[Expr], operator: PairDots, config: Mapping[str, int]) -> None:
         self._buffers, self._operator = buffers, operator
         self._batch, self._vectors, self._depth = (int(d) for d in buffers[0].ty.shape)
         self._lanes, self._unroll = config["lanes"], config["unroll"]
@@ -79,24 +74,26 @@ class _Writer:
 
     def _cut(self, rows: int) -> list[_Tile]:
         wanted = sorted(self._runs)
-        tiles = []
+        tiles: list[_Tile] = []
         for i in range(0, len(wanted), rows):
             some = tuple(wanted[i : i + rows])
             runs = [run for row in some for _, run in self._runs[row]]
             first = min(run.column for run in runs) // self._group_rows
             last = -(-max(run.column + run.width for run in runs) // self._group_rows)
-            for group in range(first, last, self._tile_groups):
-                tiles.append(_Tile(some, group, min(self._tile_groups, last - group)))
+            tiles.extend(
+                _Tile(some, group, min(self._tile_groups, last - group))
+                for group in range(first, last, self._tile_groups)
+            )
         return tiles
 
     def write(self) -> None:
         lanes = self._lanes
         groups = -(-self._vectors // self._group_rows)
         largest = max((len(t.rows) * t.groups for t in self._tiles), default=1)
-        self._packed = T.alloc_buffer((groups * self._quads * lanes,), "float32", scope="local")
-        self._sums = T.alloc_buffer((largest * lanes,), "float32", scope="local")
-        self._halves = T.alloc_buffer((4 * lanes,), "float32", scope="local")
-        with T.serial(self._batch) as example:
+        self._packed = tir.alloc_buffer((groups * self._quads * lanes,), "float32", scope="local")
+        self._sums = tir.alloc_buffer((largest * lanes,), "float32", scope="local")
+        self._halves = tir.alloc_buffer((4 * lanes,), "float32", scope="local")
+        with tir.serial(self._batch) as example:
             self._copy(example)
             self._pack(example, groups)
             for tile in self._tiles:
@@ -110,7 +107,7 @@ class _Writer:
                 source = self._buffers[segment.source]
                 for column, lanes in pieces(segment.width, self._lanes):
                     value = source[example, span(segment.column + column, lanes)]
-                    T.buffer_store(
+                    tir.buffer_store(
                         self._buffers[-1], value, [example, span(start + column, lanes)]
                     )
             start += segment.width
@@ -122,9 +119,9 @@ class _Writer:
             first = group * self._group_rows
             rows = [min(first + i, self._vectors - 1) for i in range(self._group_rows)]
             if whole:
-                with T.serial(whole) as quad:
+                with tir.serial(whole) as quad:
                     parts = [x[example, index(r), span(quad * _QUAD, _QUAD)] for r in rows]
-                    T.buffer_store(
+                    tir.buffer_store(
                         self._packed,
                         tirx.Shuffle(parts, list(range(lanes))),
                         [span((quad + group * self._quads) * lanes, lanes)],
@@ -133,7 +130,7 @@ class _Writer:
                 row, k = rows[at // _QUAD], whole * _QUAD + at % _QUAD
                 value = x[example, index(row), index(k)] if k < self._depth else zeros(1)
                 place = (group * self._quads + whole) * lanes + at
-                T.buffer_store(self._packed, value, [index(place)])
+                tir.buffer_store(self._packed, value, [index(place)])
 
     def _register(self, tile: _Tile, row: int, group: int) -> Expr:
         return span((row * tile.groups + group) * self._lanes, self._lanes)
@@ -141,10 +138,10 @@ class _Writer:
     def _multiply(self, tile: _Tile) -> None:
         for row in range(len(tile.rows)):
             for group in range(tile.groups):
-                T.buffer_store(self._sums, zeros(self._lanes), [self._register(tile, row, group)])
+                tir.buffer_store(self._sums, zeros(self._lanes), [self._register(tile, row, group)])
         steps, rest = divmod(self._quads, self._unroll)
         if steps:
-            with T.serial(steps) as step:
+            with tir.serial(steps) as step:
                 for i in range(self._unroll):
                     self._step(tile, step * self._unroll + i)
         for i in range(rest):
@@ -157,7 +154,7 @@ class _Writer:
             right = self._packed[span(at, lanes)]
             for i, row in enumerate(tile.rows):
                 place = self._register(tile, i, group)
-                T.buffer_store(
+                tir.buffer_store(
                     self._sums, self._row(row, quad) * right + self._sums[place], [place]
                 )
 
@@ -170,16 +167,14 @@ class _Writer:
 
     def _store(self, example: Expr, tile: _Tile) -> None:
         # `sums_in_quads` leaves the sums of one group four lanes apart.
-        order = [
-            _QUAD * (i % self._group_rows) + i // self._group_rows for i in range(self._lanes)
-        ]
+        order = [_QUAD * (i % self._group_rows) + i // self._group_rows for i in range(self._lanes)]
         for i, row in enumerate(tile.rows):
             for group in range(0, tile.groups, _QUAD):
                 some = range(group, min(group + _QUAD, tile.groups))
                 values = [self._sums[self._register(tile, i, g)] for g in some]
                 total = sums_in_quads(values, self._halves, 0, self._lanes)
-                place = span(2 * self._lanes + 0, self._lanes)
-                T.buffer_store(self._halves, total, [place])
+                place = span(2 * self._lanes, self._lanes)
+                tir.buffer_store(self._halves, total, [place])
                 first = (tile.group + group) * self._group_rows
                 self._store_row(example, row, first, len(values), self._halves[place], order)
 
@@ -193,6 +188,6 @@ class _Writer:
             for offset, lanes in pieces(max(0, end - begin), self._lanes):
                 at = begin + offset
                 value = picked(sums, order[at - first : at - first + lanes])
-                T.buffer_store(
+                tir.buffer_store(
                     self._buffers[-1], value, [example, span(start + at - run.column, lanes)]
                 )

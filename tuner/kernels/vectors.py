@@ -6,12 +6,13 @@ Everything here runs within a function that TVM's builder (`tvm.script.ir_builde
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any, TypeAlias
 
-import tvm
 from tvm import tirx
-from tvm.tirx.script import builder as T
+from tvm.tirx.script import builder as tir
 
-Expr = tvm.ir.Expr
+#: TVM's expressions carry no types.
+Expr: TypeAlias = Any
 
 
 def index(value: int | Expr) -> Expr:
@@ -74,7 +75,7 @@ def sums_in_quads(values: Sequence[Expr], scratch: Expr, at: int, lanes: int) ->
         left, right = values[i], values[min(i + 1, len(values) - 1)]
         place = [span(at + i * lanes, lanes)]
         even, odd = across(0, lanes, 1, lanes + 1), across(2, lanes + 2, 3, lanes + 3)
-        T.buffer_store(scratch, add(left, right, even, odd), place)
+        tir.buffer_store(scratch, add(left, right, even, odd), place)
         halves.append(scratch[place[0]])
     even, odd = across(0, 1, lanes, lanes + 1), across(2, 3, lanes + 2, lanes + 3)
     return add(halves[0], halves[-1], even, odd)

@@ -11,12 +11,19 @@ from tvm.s_tir import Schedule
 from tvm.s_tir.schedule import SBlockRV
 
 from tuner.kernels.pair_dots import write_pair_dots
-from tuner.ops.pair_dots import OPERATOR
+from tuner.ops import OPERATOR, OffsetBags, bag_from_offsets
 
 #: Annotation of a block: the configuration that its function is written out for.
 CONFIG = "tunefleet.config"
 
-_WRITERS = {"pair_dots": write_pair_dots}
+
+def _write_offset_bags(
+    func: tvm.tirx.PrimFunc, operator: str, config: Mapping[str, int]
+) -> tvm.tirx.PrimFunc:
+    return bag_from_offsets(OffsetBags.from_json(operator), **config)
+
+
+_WRITERS = {"bag_from_offsets": _write_offset_bags, "pair_dots": write_pair_dots}
 
 
 def annotate(sch: Schedule, block: SBlockRV, config: Mapping[str, int]) -> None:

@@ -10,7 +10,7 @@ from tuner.ops.dense import (
     pack_narrow,
     packed_shape,
 )
-from tuner.ops.embedding_bag import bag_from_offsets, embedding_bag
+from tuner.ops.embedding_bag import OffsetBags, bag_from_offsets, embedding_bag
 from tuner.ops.embedding_concat import (
     BagSegment,
     CopySegment,
@@ -18,7 +18,8 @@ from tuner.ops.embedding_concat import (
     embedding_concat,
 )
 from tuner.ops.gather import gather, pick_pairs
-from tuner.ops.pair_dots import OPERATOR, DotSegment, PairDots, pair_dots, runs_of
+from tuner.ops.operator import OPERATOR
+from tuner.ops.pair_dots import DotSegment, PairDots, pair_dots, runs_of
 
 #: Names of the kernels that read ``table, indices`` unchecked, along axis 0 of the table.
 GATHERS = ("embedding_bag", "bag_from_offsets", "gather")
@@ -31,6 +32,7 @@ __all__ = [
     "BagSegment",
     "CopySegment",
     "DotSegment",
+    "OffsetBags",
     "PairDots",
     "Segment",
     "bag_from_offsets",

@@ -6,6 +6,9 @@ indices), or bags are slices of one list of indices, cut at offsets.
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict, dataclass
+
 from tvm import te, tirx
 from tvm.script import from_source
 from tvm.script import tirx as script
@@ -76,6 +79,7 @@ def bag_from_offsets({params}):
                     for d in T.vectorized(T.int64({lanes})):
                         total[v * {lanes} + d] = T.{dtype}(0)
                 for hot in range(end - begin):
+{prefetch}
                     for v in T.unroll(T.int64({vectors})):
                         for d in T.vectorized(T.int64({lanes})):
                             total[v * {lanes} + d] = total[v * {lanes} + d] + {term}
@@ -86,54 +90,87 @@ def bag_from_offsets({params}):
 
 #: Columns that are added up in registers at a time.
 _GROUP = 64
+_LINE = 64
+
+
+@dataclass(frozen=True, slots=True)
+class OffsetBags:
+    """A kernel for bags cut at offsets: what it computes."""
+
+    rows: int
+    dim: int
+    dtype: str
+    index_dtype: str
+    offset_dtype: str
+    mean: bool
+    weighted: bool
+    include_last_offset: bool
+    padding_idx: int = -1
+
+    def to_json(self) -> str:
+        """One line of text, which `from_json` reads."""
+        return json.dumps({"bag_from_offsets": asdict(self)}, separators=(",", ":"))
+
+    @staticmethod
+    def from_json(text: str) -> OffsetBags:
+        """Read what `to_json` wrote."""
+        return OffsetBags(**json.loads(text)["bag_from_offsets"])
 
 
 def bag_from_offsets(
-    rows: int,
-    dim: int,
-    dtype: str,
-    index_dtype: str,
-    offset_dtype: str,
-    *,
-    mean: bool,
-    weighted: bool,
-    include_last_offset: bool,
-    padding_idx: int = -1,
+    bags: OffsetBags, *, lanes: int = 16, ahead: int = 0, level: int = 2
 ) -> tirx.PrimFunc:
     """Kernel for bags cut at offsets: ``(table, indices[, weights], offsets) -> out[bags, dim]``.
 
     Bag lengths depend on data, so the reduction is a loop inside an opaque block, which no
-    schedule can change: it is written as it is to run. A mean of an empty bag is zero, as in
-    PyTorch.
+    schedule can change: it is written out for a configuration. A mean of an empty bag is zero, as
+    in PyTorch.
+
+    Parameters
+    ----------
+    lanes
+        Floats per vector; fewer where `dim` is no multiple.
+    ahead
+        Rows that are prefetched ahead; 0 for none.
+    level
+        Level of the cache they go to, counted from memory.
     """
-    lanes = next(n for n in (16, 8, 4, 2, 1) if dim % n == 0)
-    group = max(g for g in range(lanes, _GROUP + 1, lanes) if dim % g == 0)
+    dim, dtype = bags.dim, bags.dtype
+    lanes = next(n for n in (lanes, 16, 8, 4, 2, 1) if n <= lanes and dim % n == 0)
+    group = max(g for g in range(lanes, max(_GROUP, lanes) + 1, lanes) if dim % g == 0)
     column = f"g * {group} + v * {lanes} + d"
     row = "indices[begin + hot]"
     term = f"table[{row}, {column}]"
-    if weighted:
+    if bags.weighted:
         term += " * weights[begin + hot]"
-    if padding_idx >= 0:
-        term = f"T.if_then_else({row} != {padding_idx}, {term}, T.{dtype}(0))"
+    if bags.padding_idx >= 0:
+        term = f"T.if_then_else({row} != {bags.padding_idx}, {term}, T.{dtype}(0))"
     following = "offsets[T.min(vb + T.int64(1), bags - T.int64(1))]"
     end = f"T.if_then_else(vb + T.int64(1) < bags, T.int64({following}), count)"
-    if include_last_offset:
+    if bags.include_last_offset:
         end = "T.int64(offsets[vb + T.int64(1)])"
     reads = [
-        f"table[0:T.int64({rows}), 0:T.int64({dim})]",
+        f"table[0:T.int64({bags.rows}), 0:T.int64({dim})]",
         "indices[0:count]",
         "offsets[0:cuts]",
-        *(["weights[0:count]"] if weighted else []),
+        *(["weights[0:count]"] if bags.weighted else []),
     ]
-    params = ["var_table", "var_indices", *(["var_weights"] if weighted else []), "var_offsets"]
+    params = [
+        "var_table",
+        "var_indices",
+        *(["var_weights"] if bags.weighted else []),
+        "var_offsets",
+    ]
+    weights = f'weights = T.match_buffer(var_weights, (count,), "{dtype}")'
     source = _FROM_OFFSETS.format(
         params=", ".join(f"{p}: T.handle" for p in [*params, "var_out"]),
-        rows=rows,
+        rows=bags.rows,
         dim=dim,
         dtype=dtype,
-        itype=index_dtype,
-        otype=offset_dtype,
-        weights=f'weights = T.match_buffer(var_weights, (count,), "{dtype}")' if weighted else "",
+        itype=bags.index_dtype,
+        otype=bags.offset_dtype,
+        weights=weights if bags.weighted else "",
+        prefetch="\n".join(_prefetches(bags, ahead, level) if ahead else []),
         reads=", ".join(reads),
         end=end,
         groups=dim // group,
@@ -142,6 +179,6 @@ def bag_from_offsets(
         lanes=lanes,
         term=term,
         column=column,
-        scale=f' / T.Cast("{dtype}", T.max(end - begin, T.int64(1)))' if mean else "",
+        scale=f' / T.Cast("{dtype}", T.max(end - begin, T.int64(1)))' if bags.mean else "",
     )
     return from_source(source, extra_vars={"T": script})

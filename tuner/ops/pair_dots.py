@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
+from itertools import pairwise
 
 import numpy as np
 from tvm import tirx
@@ -17,9 +18,7 @@ from tvm.script import from_source
 from tvm.script import tirx as script
 
 from tuner.ops.embedding_concat import CopySegment
-
-#: Name of the attribute by which a function says how `tuner.kernels` writes it out.
-OPERATOR = "tunefleet.operator"
+from tuner.ops.operator import OPERATOR
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +73,7 @@ def _runs(rows: np.ndarray, columns: np.ndarray) -> list[DotSegment]:
     edges = [0, *cuts.tolist(), len(rows)]
     return [
         DotSegment(int(rows[begin]), int(columns[begin]), end - begin)
-        for begin, end in zip(edges, edges[1:], strict=False)
+        for begin, end in pairwise(edges)
         if end > begin
     ]
 
@@ -99,9 +98,7 @@ _DOTS = """
 """
 
 
-def pair_dots(
-    vectors: int, depth: int, copied: Sequence[int], operator: PairDots
-) -> tirx.PrimFunc:
+def pair_dots(vectors: int, depth: int, copied: Sequence[int], operator: PairDots) -> tirx.PrimFunc:
     """Build ``(x[batch, vectors, depth], copied[batch, width]..., out[batch, operator.width])``.
 
     It stands alone: `tuner.kernels.pair_dots` writes it out for a configuration.
@@ -111,15 +108,15 @@ def pair_dots(
     copied
         Columns of each tensor that is copied from; `CopySegment.source` 1 is the first of them.
     """
-    sources = [f"({vectors}, {depth})", *(f"({width},)" for width in copied)]
-    params = [f"p{i}: T.handle" for i in range(len(sources))]
+    shapes = [(vectors, depth), *((width,) for width in copied)]
+    params = [f"p{i}: T.handle" for i in range(len(shapes))]
     lines = [
         "@T.prim_func(private=True, s_tir=True)",
         f"def pair_dots({', '.join([*params, 'p_out: T.handle'])}):",
         '    T.func_attr({"tirx.noalias": True, "op_pattern": 8})',
         "    batch = T.int64()",
     ]
-    for i, shape in enumerate([(vectors, depth), *((width,) for width in copied)]):
+    for i, shape in enumerate(shapes):
         extents = ", ".join(f"T.int64({d})" for d in shape)
         lines.append(f'    a{i} = T.match_buffer(p{i}, (batch, {extents}), "float32")')
     lines.append(f'    out = T.match_buffer(p_out, (batch, T.int64({operator.width})), "float32")')

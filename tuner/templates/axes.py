@@ -41,6 +41,31 @@ def axes_of(sch: Schedule, block: SBlockRV) -> list[Axis]:
     return axes
 
 
+def row_loop(sch: Schedule, block: SBlockRV) -> LoopRV | None:
+    """The innermost loop that picks the row of a table which `block` reads by an index."""
+    stmt = sch.get(block)
+    rows: list[tvm.ir.Var] = []
+
+    def note(load: tvm.ir.TensorLoad) -> None:
+        if len(load.indices) == 2:
+            inner: list[tvm.ir.TensorLoad] = []
+            tvm_ffi.structural_walk(load.indices[0], (tvm.ir.TensorLoad, inner.append))
+            for index in inner:
+                rows.extend(v for i in index.indices for v in _variables(i))
+
+    tvm_ffi.structural_walk(stmt.body, (tvm.ir.TensorLoad, note))
+    picking = [
+        v
+        for axis, value in zip(stmt.iter_vars, _bindings(sch, block), strict=True)
+        if any(axis.var.same_as(row) for row in rows)
+        for v in _variables(value)
+    ]
+    for loop in reversed(list(sch.get_loops(block))):
+        if any(sch.get(loop).loop_var.same_as(v) for v in picking):
+            return loop
+    return None
+
+
 def runs_along_memory(sch: Schedule, block: SBlockRV) -> bool:
     """True if what a block reduces lies side by side in memory."""
     stmt = sch.get(block)

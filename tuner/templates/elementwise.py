@@ -58,16 +58,21 @@ class DefaultTemplate(Template):
             note_fallback("default", f"{facts.name} is opaque: compiled as it stands")
 
 
-def schedule_rest(sch: Schedule, names: list[str], vector: int = 16) -> None:
+def schedule_rest(sch: Schedule, names: list[str], vector: int = 16) -> list[str]:
     """Give each named block the default schedule.
 
     Blocks that the schedule cannot change, such as scans, are left as they are and counted.
+
+    Returns
+    -------
+    Names of the blocks that are left: others were inlined.
     """
     kept = [name for name in names if not _inlined(sch, name)]
     kept = [part for name in kept for part in _tried(sch, name, _across_lanes) or [name]]
     _gather_under_rows(sch, kept)
     for name in kept:
         _tried(sch, name, lambda sch, block: _innermost(sch, block, vector))
+    return kept
 
 
 def _tried(sch: Schedule, name: str, step: Callable[[Schedule, SBlockRV], list[str]]) -> list[str]:

@@ -14,6 +14,7 @@ from tuner.templates.elementwise import DefaultTemplate
 from tuner.templates.embedding import EmbeddingTemplate
 from tuner.templates.fallbacks import first_line, note_fallback
 from tuner.templates.narrow import NarrowTemplate
+from tuner.templates.offset_bags import OffsetBagsTemplate
 from tuner.templates.pair_dots import PairDotsTemplate
 from tuner.workloads.facts import Facts
 
@@ -27,6 +28,7 @@ _TEMPLATES: tuple[Template, ...] = (
     BatchedMatmulTemplate(),
     PairDotsTemplate(),
     EmbeddingTemplate(),
+    OffsetBagsTemplate(),
     _DEFAULT,
 )
 
