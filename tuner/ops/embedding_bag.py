@@ -7,11 +7,15 @@ indices), or bags are slices of one list of indices, cut at offsets.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
+import numpy as np
 from tvm import te, tirx
 from tvm.script import from_source
 from tvm.script import tirx as script
+
+from tuner.ops.operator import OPERATOR
 
 
 def embedding_bag(
@@ -181,4 +185,15 @@ def bag_from_offsets(
         column=column,
         scale=f' / T.Cast("{dtype}", T.max(end - begin, T.int64(1)))' if bags.mean else "",
     )
-    return from_source(source, extra_vars={"T": script})
+    return from_source(source, extra_vars={"T": script}).with_attr(OPERATOR, bags.to_json())
+
+
+def _prefetches(bags: OffsetBags, ahead: int, level: int) -> Iterator[str]:
+    """Ask for the lines of a row that is summed later, be it in a later bag."""
+    step = _LINE // np.dtype(bags.dtype).itemsize
+    indent = " " * 20
+    yield f"{indent}later: T.let[T.int64] = T.min(begin + hot + T.int64({ahead}), count - 1)"
+    for column in range(0, bags.dim, step):
+        address = f"T.address_of(table[indices[later], T.int64({column})])"
+        call = f'T.call_intrin("void", "tirx.prefetch", {address}, 0, {level}, 1)'
+        yield f"{indent}T.evaluate({call})"

@@ -55,7 +55,7 @@ class EmbeddingTemplate(Template):
                 return False
             return bool(c["ahead"]) or c["level"] == LEVELS[0]
 
-        space = ConfigSpace(
+        return ConfigSpace(
             (
                 Knob("vector", vectors, "floats per vector"),
                 Knob("columns", passes, "vectors of 16 summed at a time; 0: whole rows"),
@@ -65,7 +65,6 @@ class EmbeddingTemplate(Template):
             ),
             allowed,
         )
-        return space
 
     def default(self, facts: Facts, simd: Simd) -> Config:
         """Whole rows, and prefetches if the tables are larger than a core's cache."""
