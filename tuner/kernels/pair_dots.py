@@ -51,7 +51,8 @@ def write_pair_dots(func: tirx.PrimFunc, operator: str, config: Mapping[str, int
             tir.arg(f"a{i}", tir.buffer([int(d) for d in p.ty.shape], "float32"))
             for i, p in enumerate(func.params)
         ]
-        _Writer(buffers, PairDots.from_json(operator), config).write()
+        with tir.sblock("root"):
+            _Writer(buffers, PairDots.from_json(operator), config).write()
     return builder.get()
 
 
@@ -90,9 +91,9 @@ class _Writer:
         lanes = self._lanes
         groups = -(-self._vectors // self._group_rows)
         largest = max((len(t.rows) * t.groups for t in self._tiles), default=1)
-        self._packed = tir.alloc_buffer((groups * self._quads * lanes,), "float32", scope="local")
-        self._sums = tir.alloc_buffer((largest * lanes,), "float32", scope="local")
-        self._halves = tir.alloc_buffer((4 * lanes,), "float32", scope="local")
+        self._packed = tir.sblock_alloc_buffer((groups * self._quads * lanes,), "float32")
+        self._sums = tir.sblock_alloc_buffer((largest * lanes,), "float32")
+        self._halves = tir.sblock_alloc_buffer((4 * lanes,), "float32")
         with tir.serial(self._batch) as example:
             self._copy(example)
             self._pack(example, groups)
