@@ -78,7 +78,7 @@ def build_kernel(
             failure = Failure(ErrorKind.INVALID_SCHEDULE, str(error))
             return BuildResult(None, None, time.perf_counter() - start, failure)
         mod = sch.mod
-        trace = trace or json.dumps(_plain(sch.trace.as_json()))
+        trace = trace or trace_text(sch)
     try:
         code = llvm_ir(mod, arch)
     except Exception as error:
@@ -102,6 +102,11 @@ def load_kernel(code: str) -> tvm.runtime.Module:
         path = Path(folder) / "kernel.ll"
         path.write_text(code)
         return tvm.runtime.load_module(str(path))
+
+
+def trace_text(sch: Schedule) -> str:
+    """The trace of a schedule as the database stores it and `schedule` replays it, JSON text."""
+    return json.dumps(_plain(sch.trace.as_json()))
 
 
 def _plain(value: object) -> object:

@@ -1,5 +1,6 @@
 """Search strategies: what to measure next, learned from what was measured."""
 
+from tuner.strategy.ansor import AnsorStrategy
 from tuner.strategy.auto import AutoStrategy
 from tuner.strategy.autotvm import AutoTvmStrategy
 from tuner.strategy.base import Candidate, Outcome, Strategy, make_strategy
@@ -9,6 +10,7 @@ from tuner.strategy.searchers import DEFAULT_SEARCHER, SEARCHERS, Problem, Searc
 __all__ = [
     "DEFAULT_SEARCHER",
     "SEARCHERS",
+    "AnsorStrategy",
     "AutoStrategy",
     "AutoTvmStrategy",
     "Candidate",

@@ -114,10 +114,13 @@ def make_strategy(
     TunerError
         If there is no such strategy.
     """
+    from tuner.strategy.ansor import AnsorStrategy
     from tuner.strategy.autotvm import AutoTvmStrategy
 
+    if name == "ansor":
+        return AnsorStrategy(workload, facts, arch, tir=tir, seed=seed, known=known, model=model)
     if name not in ("autotvm", "auto"):
-        raise TunerError(f"unknown strategy {name!r}; known are auto, autotvm")
+        raise TunerError(f"unknown strategy {name!r}; known are auto, autotvm, ansor")
     return AutoTvmStrategy(
         workload, facts, arch, seed=seed, known=known, searcher=searcher, model=model
     )
