@@ -43,10 +43,11 @@ GO_ON = "what was measured is stored: run the same command again to go on"
 )
 @click.option(
     "--strategy",
-    type=click.Choice(["auto", "autotvm"]),
+    type=click.Choice(["auto", "autotvm", "ansor"]),
     default="auto",
     show_default=True,
-    help="How candidates are found: autotvm searches the knobs of schedule templates.",
+    help="How candidates are found: autotvm searches the knobs of schedule templates, ansor the "
+    "sketches that are derived from each kernel.",
 )
 @click.option(
     "--searcher",

@@ -120,7 +120,7 @@ class Evolution:
         return fit(table, secs, [0] * len(secs))
 
     def _features(self, programs: Sequence[Program]) -> Table:
-        new = {p.key: p.mod for p in programs if p.key not in self._rows}
+        new = {p.key: p.sch for p in programs if p.key not in self._rows}
         if new:
             table = store_features(self.space.context, list(new.values()))
             self._rows.update(zip(new, table.values, strict=True))

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import tvm
 from tvm.s_tir import Schedule
 from tvm.s_tir.meta_schedule import MeasureCandidate, TuneContext
 from tvm.s_tir.meta_schedule.feature_extractor import PerStoreFeature
@@ -24,7 +23,7 @@ STORE_COLUMNS = tuple(f"{part}.{i:03d}" for part in ("main", "rest") for i in ra
 _RUNS = -3
 
 
-def store_features(context: TuneContext, mods: Sequence[tvm.IRModule]) -> Table:
+def store_features(context: TuneContext, schedules: Sequence[Schedule]) -> Table:
     """Features of scheduled functions of one workload.
 
     The store that runs most often stands alone, as ``main.*``, because it decides; of all others
@@ -36,9 +35,9 @@ def store_features(context: TuneContext, mods: Sequence[tvm.IRModule]) -> Table:
     """
     extractor = PerStoreFeature()
     # Its argument types, which this extractor does not look at, are left out.
-    candidates = [MeasureCandidate(Schedule(mod, debug_mask="none"), []) for mod in mods]
+    candidates = [MeasureCandidate(sch, []) for sch in schedules]
     stores = [t.numpy() for t in extractor.extract_from(context, candidates)]
-    rows = np.full((len(mods), len(STORE_COLUMNS)), np.nan, np.float32)
+    rows = np.full((len(schedules), len(STORE_COLUMNS)), np.nan, np.float32)
     for row, found in zip(rows, stores, strict=True):
         if len(found):
             main = int(found[:, _RUNS].argmax())

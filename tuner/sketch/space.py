@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from dataclasses import dataclass
+from functools import cached_property
 
 import tvm
 import tvm_ffi
@@ -26,18 +27,33 @@ MAX_REDUCTIONS = 4
 _MAX_SEED = 2**31 - 1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Program:
     """One schedule: a sketch with all its choices made."""
 
-    #: Replayable without rules or seeds, JSON text.
-    trace: str
-    #: The same as an object, choices included.
-    genes: Trace
-    #: The scheduled function.
-    mod: tvm.IRModule
+    sch: Schedule
     #: Equal for programs that are the same code, however they were reached; of this process.
     key: int
+
+    @classmethod
+    def of(cls, sch: Schedule) -> Program:
+        """What a schedule makes of its function."""
+        return cls(sch, int(tvm_ffi.structural_hash(sch.mod)))
+
+    @property
+    def mod(self) -> tvm.IRModule:
+        """The scheduled function."""
+        return self.sch.mod
+
+    @property
+    def genes(self) -> Trace:
+        """All steps, choices included."""
+        return self.sch.trace
+
+    @cached_property
+    def trace(self) -> str:
+        """The same as JSON text, to be replayed without rules or seeds."""
+        return trace_text(self.sch)
 
     @property
     def mutable(self) -> bool:
@@ -115,7 +131,7 @@ class SketchSpace:
             Trace.apply_json_to_schedule(json.loads(trace), sch)
         except Exception:  # Whatever TVM raises: the trace is of another toolchain.
             return None
-        return _program(trace, sch)
+        return Program.of(sch)
 
     def _made(self, genes: Trace, seed: int) -> Program | None:
         sch = Schedule(self._mod, seed=seed, debug_mask="none")
@@ -126,8 +142,4 @@ class SketchSpace:
                 return None
         except Exception:  # Choices that do not go together; the search tries others.
             return None
-        return _program(trace_text(sch), sch)
-
-
-def _program(trace: str, sch: Schedule) -> Program:
-    return Program(trace, sch.trace, sch.mod, int(tvm_ffi.structural_hash(sch.mod)))
+        return Program.of(sch)

@@ -23,6 +23,8 @@ from tuner.workloads.facts import Facts
 
 #: Candidates planned at a time: evolution costs as much for one as for many.
 BATCH = 8
+#: Candidates without news after which little is to be hoped for: some plans.
+_PATIENCE = 5 * BATCH
 #: Plans without a new candidate before the space counts as exhausted.
 _PLANS = 3
 #: Measurements of earlier campaigns that are learned from: the newest.
@@ -113,6 +115,11 @@ class AnsorStrategy(Strategy):
         if not (self._untried_default or self._queue or self._exhausted):
             self._plan()
         return len(self._queue) + self._untried_default
+
+    @property
+    def patience(self) -> int:
+        """The first plan is drawn at random, and mostly shows what not to do."""
+        return _PATIENCE
 
     @property
     def rejected(self) -> Mapping[str, int]:

@@ -85,7 +85,7 @@ def test_a_traceback_is_shown_on_request(
         (["tune", "dlrm", "--bogus"], "No such option"),
         (["tune", "dlrm", "--trials", "0"], "--trials"),
         (["tune", "dlrm", "--seconds", "-1"], "--seconds"),
-        (["tune", "dlrm", "--strategy", "magic"], "'auto', 'autotvm'"),
+        (["tune", "dlrm", "--strategy", "magic"], "'auto', 'autotvm', 'ansor'"),
         (["tune", "dlrm", "--bucket", "1,x"], "'1,x' is no list of batch sizes"),
         (["tune", "dlrm", "--bucket", "0"], "0 is no batch size from 1 to 65536"),
         (["tune", "dlrm", "--executor", "inprocess", "--ray-address", "a"], "--executor ray"),

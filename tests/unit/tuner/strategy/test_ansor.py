@@ -122,7 +122,7 @@ def test_a_model_of_other_workloads_chooses_at_once() -> None:
     """What it ranks highest comes first, although nothing was measured of this workload."""
     space = SketchSpace(dense_function(), ARCH)
     programs = [p for i in range(40) if (p := space.sample(i % 3, i + 1))]
-    table = store_features(space.context, [p.mod for p in programs])
+    table = store_features(space.context, [p.sch for p in programs])
     efforts = [effort_of(p.mod, simd_of(ARCH)).accesses for p in programs]
     # Invented: what takes more code is slower.
     model = fit(table, [1e-6 * e for e in efforts], [0] * len(programs))
