@@ -6,7 +6,6 @@ number of trials, not a time.
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import tempfile
@@ -23,7 +22,7 @@ from db import CpuArch
 from tuner.arch import host_arch, target_of
 from tuner.importers import import_model
 from tuner.measure import LocalBuilder, LocalMeasurer, MeasureOptions
-from tuner.measure.compile import _plain
+from tuner.measure.compile import trace_text
 from tuner.workloads.digest import function_digest
 
 #: More than any run here lasts.
@@ -93,7 +92,7 @@ def _measured(
                 if tvm.ir.structural_equal(r.workload.mod, task.dispatched[0])
             ]
             best = min(mine, key=lambda pair: pair[0], default=None)
-            trace = None if best is None else json.dumps(_plain(best[1].trace.as_json()))
+            trace = None if best is None else trace_text(best[1].trace)
             tuned += trace is not None
             tir = tvm.ir.save_json(func)
             built = builder.build(tir, arch, config=None, trace=trace)

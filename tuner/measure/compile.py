@@ -78,7 +78,7 @@ def build_kernel(
             failure = Failure(ErrorKind.INVALID_SCHEDULE, str(error))
             return BuildResult(None, None, time.perf_counter() - start, failure)
         mod = sch.mod
-        trace = trace or trace_text(sch)
+        trace = trace or trace_text(sch.trace)
     try:
         code = llvm_ir(mod, arch)
     except Exception as error:
@@ -104,9 +104,9 @@ def load_kernel(code: str) -> tvm.runtime.Module:
         return tvm.runtime.load_module(str(path))
 
 
-def trace_text(sch: Schedule) -> str:
-    """The trace of a schedule as the database stores it and `schedule` replays it, JSON text."""
-    return json.dumps(_plain(sch.trace.as_json()))
+def trace_text(trace: Trace) -> str:
+    """A trace as the database stores it and `schedule` replays it, JSON text."""
+    return json.dumps(_plain(trace.as_json()))
 
 
 def _plain(value: object) -> object:

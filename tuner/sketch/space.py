@@ -53,7 +53,7 @@ class Program:
     @cached_property
     def trace(self) -> str:
         """The same as JSON text, to be replayed without rules or seeds."""
-        return trace_text(self.sch)
+        return trace_text(self.sch.trace)
 
     @property
     def mutable(self) -> bool:

@@ -181,7 +181,7 @@ class AnsorStrategy(Strategy):
         if told.config is not None:
             func = tvm.ir.load_json(self._tir)
             try:
-                trace = trace_text(schedule(func, self._arch, config=told.config))
+                trace = trace_text(schedule(func, self._arch, config=told.config).trace)
             except InvalidSchedule:
                 return None
         return None if trace is None else self._search.space.replay(trace)

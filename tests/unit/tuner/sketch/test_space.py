@@ -94,7 +94,7 @@ def test_a_trace_of_something_else_is_refused(space: SketchSpace) -> None:
 def test_a_template_has_nothing_to_mutate(func: tirx.PrimFunc, space: SketchSpace) -> None:
     from tuner.measure.compile import trace_text
 
-    program = space.replay(trace_text(schedule(func, ARCH)))
+    program = space.replay(trace_text(schedule(func, ARCH).trace))
     assert program is not None
     assert not program.mutable
 
