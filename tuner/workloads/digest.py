@@ -11,14 +11,18 @@ import hashlib
 import json
 import re
 from collections import Counter
+from math import prod
 from typing import Any, TypeVar
 
 import tvm
+import tvm_ffi
 
 from tuner.ops import OPERATOR
 
 Node = TypeVar("Node", tvm.tirx.PrimFunc, tvm.IRModule)
 
+#: Most elements that are counted in 32 bits.
+_LARGEST = 2**31 - 1
 #: The attributes that change what a kernel computes or may assume.
 _KEPT_ATTRS = ("s_tir", "tirx.noalias", OPERATOR)
 
@@ -34,7 +38,37 @@ def normalise(func: tvm.tirx.PrimFunc) -> tvm.tirx.PrimFunc:
     for name in list(func.attrs.keys()) if func.attrs else []:
         if name not in _KEPT_ATTRS:
             func = func.without_attr(name)
-    return rename_variables(func)
+    return rename_variables(narrow_indices(func))
+
+
+def narrow_indices(func: tvm.tirx.PrimFunc) -> tvm.tirx.PrimFunc:
+    """Count loops and elements in 32 bits, where all fit and no data are of 64-bit integers.
+
+    Functions that come from a graph count in 64 bits. TVM narrows them later by itself, but then
+    loses the hints on the loops that it replaces.
+    """
+    if any(_is_wide(buffer) for buffer in _buffers(func)):
+        return func
+    mod = tvm.IRModule({"main": func})
+    narrowed: tvm.tirx.PrimFunc = tvm.tirx.transform.ForceNarrowIndexToInt32()(mod)["main"]
+    return narrowed
+
+
+def _buffers(func: tvm.tirx.PrimFunc) -> list[tvm.ir.Var]:
+    found = [p for p in func.params if hasattr(p.ty, "shape")]
+
+    def note(block: tvm.s_tir.SBlock) -> None:
+        found.extend(block.alloc_buffers)
+
+    tvm_ffi.structural_walk(func.body, (tvm.s_tir.SBlock, note))
+    return found
+
+
+def _is_wide(buffer: tvm.ir.Var) -> bool:
+    """True for 64-bit integers, and for more elements than 32 bits count."""
+    sizes = [d for d in buffer.ty.shape if isinstance(d, tvm.tirx.IntImm)]
+    open_ = len(sizes) < len(buffer.ty.shape)
+    return open_ or "int64" in str(buffer.ty.dtype) or prod(int(d) for d in sizes) > _LARGEST
 
 
 def rename_variables(node: Node) -> Node:
