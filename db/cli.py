@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from db.cli_records import Moment, change_line, describe
 from db.errors import DbError
 
 
@@ -150,7 +151,7 @@ def import_(
             toolchain=Toolchain(tvm, llvm, templates),
             arch=CpuArch(arch, isa_level),
             assume_arch=assume_arch,
-            codec=obj.get("codec"),
+            codec=_codec(obj),
         )
     lines = [f"torn: {line}" for line in report.torn]
     lines.append(
@@ -207,10 +208,71 @@ def export(
             arch=archs[0],
             toolchain=toolchain,
             measured=measured,
-            codec=obj.get("codec"),
+            codec=_codec(obj),
         )
         line = f"{written.records:,} records of {written.workloads:,} workloads in {written.folder}"
         _print(as_json, dataclasses.asdict(written), [line])
+
+
+@db_group.command()
+@click.argument("before", type=Moment())
+@click.argument("after", type=Moment())
+@click.option("--arch", help="Only this architecture.")
+@click.option("--toolchain-before", metavar="KEY", help="Only records of this toolchain, before.")
+@click.option("--toolchain-after", metavar="KEY", help="Only records of this toolchain, after.")
+@_json
+@click.pass_obj
+def compare(
+    obj: dict[str, Any],
+    before: datetime,
+    after: datetime,
+    arch: str | None,
+    toolchain_before: str | None,
+    toolchain_after: str | None,
+    as_json: bool,
+) -> None:
+    """Compare the best records as of two moments, the worst regression first."""
+    with _open(obj, read_only=True) as store:
+        changes = store.compare(
+            before,
+            after,
+            arch=arch,
+            toolchain_before=toolchain_before,
+            toolchain_after=toolchain_after,
+        )
+    lines = [change_line(change) for change in changes]
+    _print(as_json, {"changes": [describe(c) for c in changes]}, lines or ["no best records"])
+
+
+@db_group.command()
+@click.argument("workload")
+@click.option("--arch", required=True, help="LLVM cpu name of the record.")
+@click.option("--toolchain", metavar="KEY", required=True, help="Toolchain of the record.")
+@click.option("--reason", required=True, help="Why, for others.")
+@_json
+@click.pass_obj
+def rollback(
+    obj: dict[str, Any], workload: str, arch: str, toolchain: str, reason: str, as_json: bool
+) -> None:
+    """Revoke the best record of WORKLOAD (its digest) for good; the next best stands in."""
+    with _open(obj) as store:
+        if not store.history(workload, arch, toolchain):
+            raise click.ClickException(
+                f"no best record of {workload} on {arch} with {toolchain}; list those of a model "
+                "with: tunefleet lookup MODEL --batch B --json"
+            )
+        now = store.rollback(workload, arch, toolchain, reason)
+    if now is None:
+        line = "revoked; nothing stands in, the default schedule serves"
+    else:
+        line = f"revoked; {1e6 * now.run_secs:.2f} us of {now.recorded_at:%Y-%m-%d %H:%M} stands in"
+    _print(as_json, {"best": None if now is None else dataclasses.asdict(now)}, [line])
+
+
+def _codec(obj: dict[str, Any]) -> Any:
+    """What knows the compiler's workloads, where the command line has it; made when needed."""
+    make = obj.get("make_codec")
+    return None if make is None else make()
 
 
 def _open(obj: dict[str, Any], *, read_only: bool = False) -> Any:

@@ -11,10 +11,10 @@ kind: twice the cores, twice the slots.
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import os
 import statistics
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,16 +34,26 @@ from workers.replay import ReplayTools
 from workers.tools import LocalTools
 from workers.worker import WorkerOptions, serve_campaign
 
+#: Inputs and outputs of the layers of a job; each has hundreds of configurations.
+SHAPES = ((256, 256), (256, 512), (512, 256))
 
-def queue(store: Store, jobs: int, *, trials: int | None, seconds: float | None) -> int:
-    """A campaign of one layer per job, each of another batch size."""
+
+def queue(
+    store: Store,
+    jobs: int,
+    *,
+    trials: int | None,
+    seconds: float | None,
+    shapes: tuple[tuple[int, int], ...] = SHAPES,
+) -> int:
+    """A campaign of a few layers per job, each job of another batch size."""
     arch = host_arch()
     store.add_arch(arch)
     version = store.add_model_version(ModelVersion("slots", digest(jobs), ""))
     specs = []
-    for batch in range(1, 1 + jobs):
-        layer = Layer(batch, 128, 128)
-        store.set_tasks(version, arch.name, batch, [Task(layer.workload(), 1)])
+    for batch in range(64, 64 + jobs):
+        layers = [Layer(batch, k, n) for k, n in shapes]
+        store.set_tasks(version, arch.name, batch, [Task(x.workload(), 1) for x in layers])
         specs.append(JobSpec(version, arch.name, batch))
     spec = CampaignSpec("slots", "autotvm", trials, seconds=seconds, searcher="random")
     return store.create_campaign(spec, specs)
@@ -78,13 +88,13 @@ def real(slots: int, seconds: float) -> tuple[float, float]:
         try:
             with open_store(url) as store:
                 campaign = queue(store, slots, trials=None, seconds=seconds)
-                threads = [
-                    threading.Thread(target=_serve, args=(url, campaign, slots)) for _ in cores
-                ]
-                for thread in threads:
-                    thread.start()
-                for thread in threads:
-                    thread.join()
+                # As in a fleet, each slot is a process of its own.
+                fresh = multiprocessing.get_context("spawn")
+                served = [fresh.Process(target=_serve, args=(url, campaign, slots)) for _ in cores]
+                for process in served:
+                    process.start()
+                for process in served:
+                    process.join()
                 return valid_per_second(url, campaign), statistics.mean(busy(store))
         finally:
             os.sched_setaffinity(0, everything)
@@ -125,7 +135,7 @@ def replayed(slots: int, nodes: int, *, measure_s: float, trials: int) -> None:
     with tempfile.TemporaryDirectory() as folder, cluster(nodes, slots) as address:
         url = f"sqlite:///{folder}/slots.db"
         with open_store(url) as store:
-            campaign = queue(store, slots, trials=trials, seconds=None)
+            campaign = queue(store, slots, trials=trials, seconds=None, shapes=SHAPES[:1])
             options = WorkerOptions(job=JobOptions(calibrate_every_s=60.0))
             executor = RayExecutor(
                 url,

@@ -52,6 +52,7 @@ class Root(click.Group):
         command: click.Command = getattr(importlib.import_module(module), attribute)
         if cmd_name == "db":
             _take_database(command)
+            ctx.ensure_object(dict)["make_codec"] = _make_codec
         return command
 
     def main(self, *args: Any, **extra: Any) -> NoReturn:
@@ -68,6 +69,13 @@ def _take_database(group: click.Command) -> None:
     for command in group.commands.values():
         if all(param.human_readable_name != "db" for param in command.params):
             database_option(command)
+
+
+def _make_codec() -> Any:
+    # Late: only the exchange with TVM needs the compiler.
+    from scheduler.exchange import TunerCodec
+
+    return TunerCodec()
 
 
 def _exists(place: str) -> bool:
