@@ -70,10 +70,8 @@ def _tile(config: Mapping[str, int], axes: Sequence[int], simd: Simd) -> dict[st
     rows, panels, unroll = config["rows"], config["panels"], config.get("unroll", 1)
     vectors = panels * max(1, VECTOR // simd.lanes)
     depth = config.get("k_block") or axes[-1]
-    whole, rest = divmod(axes[-3] if len(axes) >= 3 else rows, rows)
-    cycles = whole * _cycles(rows, vectors) + (_cycles(rest, vectors) if rest else 0.0)
     return {
-        "tile.cycles": math.log2(cycles / vectors / max(1.0, whole * rows + rest)),
+        "tile.cycles": math.log2(_cycles(axes, rows, panels, max(1, VECTOR // simd.lanes))),
         "tile.accumulators": rows * vectors,
         "tile.registers": (vectors * (rows + 1) + 1) / simd.registers,
         "tile.reuse": rows * vectors / (rows + vectors),
@@ -83,6 +81,20 @@ def _tile(config: Mapping[str, int], axes: Sequence[int], simd: Simd) -> dict[st
     }
 
 
-def _cycles(rows: int, vectors: int) -> float:
-    """Cycles that a step of K takes in a tile: what the ports allow, or the latency of an FMA."""
-    return max(max(rows * vectors, rows + vectors) / _PORTS, _LATENCY)
+def _cycles(axes: Sequence[int], rows: int, panels: int, per_panel: int) -> float:
+    """Cycles that all tiles take for a step of K, over those of FMAs that never wait."""
+
+    def tile(rows: int, panels: int) -> float:
+        vectors = per_panel * panels
+        busy = max(rows * vectors, rows + vectors) / _PORTS
+        return max(busy, _LATENCY) if vectors and rows else 0.0
+
+    height, width = (axes[-3], -(-axes[-2] // VECTOR)) if len(axes) >= 3 else (rows, panels)
+    (down, low), (across, slim) = divmod(height, rows), divmod(width, panels)
+    taken = (
+        down * across * tile(rows, panels)
+        + across * tile(low, panels)
+        + down * tile(rows, slim)
+        + tile(low, slim)
+    )
+    return taken * _PORTS / (height * width * per_panel)
