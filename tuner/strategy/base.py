@@ -12,6 +12,8 @@ from db import CpuArch, Measured
 from tuner.cost_model import CostModel
 from tuner.errors import TunerError
 from tuner.strategy.searchers import DEFAULT_SEARCHER
+from tuner.templates import template_for
+from tuner.templates.elementwise import DefaultTemplate
 from tuner.workloads.facts import Facts
 
 
@@ -115,12 +117,25 @@ def make_strategy(
         If there is no such strategy.
     """
     from tuner.strategy.ansor import AnsorStrategy
+    from tuner.strategy.auto import AutoStrategy
     from tuner.strategy.autotvm import AutoTvmStrategy
 
-    if name == "ansor":
+    def sketches(known: Mapping[str, Measured]) -> Strategy:
         return AnsorStrategy(workload, facts, arch, tir=tir, seed=seed, known=known, model=model)
-    if name not in ("autotvm", "auto"):
+
+    if name == "ansor":
+        return sketches(known)
+    if name not in ("auto", "autotvm"):
         raise TunerError(f"unknown strategy {name!r}; known are auto, autotvm, ansor")
-    return AutoTvmStrategy(
+    template = AutoTvmStrategy(
         workload, facts, arch, seed=seed, known=known, searcher=searcher, model=model
+    )
+    if name == "autotvm":
+        return template
+    return AutoStrategy(
+        template,
+        sketches,
+        own_template=not isinstance(template_for(facts), DefaultTemplate),
+        roofline=roofline,
+        known=known,
     )
