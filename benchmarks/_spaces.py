@@ -6,7 +6,6 @@ host; only the recording needs a quiet one.
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -55,7 +54,7 @@ def collect(
     seconds: float,
     options: MeasureOptions,
 ) -> int:
-    """Measure every configuration of a model's workloads, in random order, and store it.
+    """Measure every configuration of a model's workloads, one workload after the other.
 
     Returns
     -------
@@ -69,13 +68,14 @@ def collect(
         store.add_workloads([u.workload for u in uses])
         for arch in archs:
             store.add_arch(arch)
-            todo += [
-                (u.workload, arch, digest, config)
-                for u in uses
-                for digest, config in _configs(u.workload, arch).items()
-                if digest not in store.measured(u.workload.digest, arch.name, key)
-            ]
-    random.Random(0).shuffle(todo)
+            for use in uses:
+                known = store.measured(use.workload.digest, arch.name, key)
+                todo += [
+                    (use.workload, arch, digest, config)
+                    for digest, config in _configs(use.workload, arch).items()
+                    if digest not in known
+                ]
+    best: dict[tuple[str, str], float] = {}
     builder, measurer = LocalBuilder(options), LocalMeasurer(options)
     end = time.monotonic() + seconds
     try:
@@ -84,7 +84,11 @@ def collect(
             built = builder.build(workload.tir, arch, config=config, trace=None)
             ran = None
             if built.code is not None:
-                ran = measurer.run(workload.digest, workload.tir, built.code, best=None)
+                so_far = best.get((workload.digest, arch.name))
+                ran = measurer.run(workload.digest, workload.tir, built.code, best=so_far)
+                if ran.run_secs:
+                    fastest = min(ran.median, so_far or ran.median)
+                    best[workload.digest, arch.name] = fastest
             failure = built.failure or (ran.failure if ran else None)
             store.add_measurements(
                 [

@@ -75,7 +75,7 @@ def against_upstream(folder: Path, model: Path, batch: int, seconds: float, stra
 
 def measured_spaces(store: Store, model: Path, seconds: float, buckets: list[int]) -> None:
     """Measure what the database does not have yet."""
-    options = MeasureOptions(min_repeat_s=0.002, repeats=3)
+    options = MeasureOptions(min_repeat_s=0.004, repeats=3, give_up_factor=2.0)
     left = collect(store, model, [resolve("host"), resolve("avx2")], buckets, seconds, options)
     if left:
         print(f"{left} configurations were left after {seconds:.0f} s; spaces cut off do not count")

@@ -46,9 +46,7 @@ def test_a_strategy_has_a_name(name: str, kind: type[Strategy]) -> None:
 
 
 def test_an_unknown_one_is_refused() -> None:
-    with pytest.raises(
-        TunerError, match="unknown strategy 'bayes'; known are auto, "
-    ):
+    with pytest.raises(TunerError, match="unknown strategy 'bayes'; known are auto, "):
         make("bayes")
 
 
