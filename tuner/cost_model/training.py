@@ -14,6 +14,7 @@ from tuner.arch import simd_of
 from tuner.cost_model.features import config_features
 from tuner.cost_model.ranker import CostModel, fit
 from tuner.cost_model.table import Table
+from tuner.templates import Config
 from tuner.workloads.facts import Facts, facts_of
 
 #: Measurements that a model is trained on: enough to rank well, few enough to take a second.
@@ -30,6 +31,8 @@ class Dataset:
     """Measured candidates in groups that may be compared."""
 
     table: Table
+    #: Configuration of each row.
+    configs: list[Config]
     #: Median seconds of each row; None if it failed.
     secs: list[float | None]
     #: Number of the group of each row, rising.
@@ -71,17 +74,20 @@ def dataset(store: Store, lessons: Sequence[Lesson]) -> Dataset:
     archs = {a.name: a for a in store.archs()}
     workloads = store.workloads(sorted({one.workload for one in lessons}))
     tables: list[Table] = []
+    configs: list[Config] = []
     secs: list[float | None] = []
     groups: list[int] = []
     keys: list[_Key] = []
     for key, found in sorted(_grouped(lessons).items()):
         if len(found) < _SMALLEST_GROUP:
             continue
-        tables.append(_features(workloads[key[0]].tir, archs[key[1]], list(found)))
+        made = [dict(knobs) for knobs in found]
+        tables.append(_features(workloads[key[0]].tir, archs[key[1]], made))
+        configs += made
         secs += found.values()
         groups += [len(keys)] * len(found)
         keys.append(key)
-    return Dataset(Table.stacked(tables), secs, groups, keys)
+    return Dataset(Table.stacked(tables), configs, secs, groups, keys)
 
 
 def _grouped(lessons: Sequence[Lesson]) -> dict[_Key, dict[_Knobs, float | None]]:
@@ -99,8 +105,8 @@ def _knobs(config: Mapping[str, int]) -> _Knobs:
     return tuple(sorted(config.items()))
 
 
-def _features(tir: str, arch: CpuArch, configs: Sequence[_Knobs]) -> Table:
-    return config_features(_facts(tir), simd_of(arch), [dict(c) for c in configs])
+def _features(tir: str, arch: CpuArch, configs: Sequence[Config]) -> Table:
+    return config_features(_facts(tir), simd_of(arch), configs)
 
 
 @functools.lru_cache(maxsize=512)
