@@ -43,13 +43,19 @@ class Upstream:
 
 
 def module(model: Path, batch: int) -> tvm.IRModule:
-    """The model as somebody who knows TVM, but not us, would tune it."""
+    """The model as somebody who knows TVM, but not us, would tune it: weights are constants."""
     imported = import_model(model)
     mod = imported.mod
     if imported.batch_var is not None:
         mod = relax.transform.BindSymbolicVars({imported.batch_var: batch}, "main")(mod)
+    variables = mod["main"].params[len(imported.inputs) :]
+    weights = {
+        v.name: tvm.runtime.tensor(array)
+        for v, array in zip(variables, imported.params.values(), strict=True)
+    }
     passes = [
-        relax.transform.FuseTransposeMatmul(),
+        # What is done to a weight alone, such as transposing it, is done once.
+        relax.transform.BindParams("main", weights),
         relax.transform.LegalizeOps(),
         relax.transform.AnnotateTIROpPattern(),
         relax.transform.FoldConstant(),
