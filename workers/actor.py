@@ -10,6 +10,7 @@ from typing import Any
 import ray
 
 from db import open_store
+from workers.builders import RemoteBuilder, cluster_builds
 from workers.logs import log_to
 from workers.tools import LocalTools, ToolMaker, Tools
 from workers.worker import Left, WorkerOptions, serve_campaign
@@ -52,7 +53,11 @@ class TuneWorker:
         if isinstance(make, LocalTools) and make.slots is None:
             nodes = {n["NodeID"]: n for n in ray.nodes()}  # type: ignore[no-untyped-call]
             make = dataclasses.replace(make, slots=int(nodes[node]["Resources"][SLOT_RESOURCE]))
-        return make()
+        tools = make()
+        if isinstance(make, LocalTools) and cluster_builds():
+            tools.builder.close()
+            tools.builder = RemoteBuilder(make.measure)
+        return tools
 
     def stop(self) -> None:
         """Let every slot end after what it measures now."""

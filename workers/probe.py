@@ -72,7 +72,8 @@ def probe(arch: str = "host", slots: int | None = None) -> Probe:
     if not runs_on(found, host_arch()):
         raise TunerError(f"kernels for {found.name} do not run on this CPU ({host_arch().name})")
     cores = physical_cores()
-    if slots is not None and not 1 <= slots <= len(cores):
+    slots = default_slots(cores) if slots is None else slots
+    if slots > len(cores):
         raise TunerError(f"this host has {len(cores)} cores to measure on, not {slots}")
     return Probe(
         host=host_name(),
@@ -83,5 +84,5 @@ def probe(arch: str = "host", slots: int | None = None) -> Probe:
         cores=len(cores),
         cpus=sum(len(core) for core in cores),
         memory=psutil.virtual_memory().total,
-        slots=slots or default_slots(cores),
+        slots=slots,
     )

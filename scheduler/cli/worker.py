@@ -32,15 +32,28 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--slots",
-    type=click.IntRange(min=1),
+    type=click.IntRange(min=0),
     metavar="N",
     help="Candidates to measure at once, each on a core of its own.  [default: half of the cores]",
+)
+@click.option(
+    "--build-slots",
+    type=click.IntRange(min=0),
+    metavar="N",
+    default=0,
+    show_default=True,
+    help="Candidates to build at once for the whole cluster, whatever CPU they are for.",
 )
 @click.option("--probe", "only_probe", is_flag=True, help="Show what would join, and end.")
 @json_option
 @database_option
 def worker(
-    address: str | None, arch: str, slots: int | None, only_probe: bool, as_json: bool
+    address: str | None,
+    arch: str,
+    slots: int | None,
+    build_slots: int,
+    only_probe: bool,
+    as_json: bool,
 ) -> None:
     """Join the Ray cluster at --address, and serve until stopped.
 
@@ -61,7 +74,7 @@ def worker(
         "measure",
         err=True,
     )
-    become(ray_command(found, address))
+    become(ray_command(found, address, build_slots))
 
 
 def show(found: Probe, as_json: bool) -> None:
@@ -76,8 +89,9 @@ def show(found: Probe, as_json: bool) -> None:
     click.echo(f"labels        {', '.join(f'{k}={v}' for k, v in found.labels.items())}")
 
 
-def ray_command(found: Probe, address: str) -> list[str]:
+def ray_command(found: Probe, address: str, build_slots: int) -> list[str]:
     """What starts Ray's node in the foreground."""
+    resources = {"measure_slot": found.slots, "build_slot": build_slots}
     return [
         sys.executable,
         "-m",
@@ -85,7 +99,7 @@ def ray_command(found: Probe, address: str) -> list[str]:
         "start",
         f"--address={address}",
         f"--num-cpus={found.cpus}",
-        f"--resources={json.dumps({'measure_slot': found.slots})}",
+        f"--resources={json.dumps({k: v for k, v in resources.items() if v})}",
         f"--labels={','.join(f'{k}={v}' for k, v in found.labels.items())}",
         "--disable-usage-stats",
         "--block",

@@ -88,7 +88,7 @@ class Observer:
         )
 
     def _running(self, progress: JobProgress) -> float:
-        """Seconds that a job's present attempt has run; budgets in time begin anew with each."""
+        """Seconds that a job has searched, those of earlier attempts included."""
         job = progress.job
         if job.state is not JobState.RUNNING:
             return 0.0
@@ -97,6 +97,11 @@ class Observer:
             since = self._clock()
             if self._began is None and job.attempt == 1:
                 since -= _age(job.started_at)
+            if job.attempt > 1:
+                # Late: most jobs need one attempt, and a reader no compiler.
+                from workers.budget import seconds_spent
+
+                since -= seconds_spent(self._store, job)
             self._seen[job.id] = (job.attempt, since)
         return self._clock() - since
 

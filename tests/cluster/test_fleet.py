@@ -134,3 +134,32 @@ def test_a_worker_killed_in_the_middle(store: Store, url: str, address: str) -> 
         poll_until(executor, ended(store, campaign), "the campaign")
     check_complete(store, url, campaign)
     assert max(p.job.attempt for p in store.job_progress(campaign)) >= 2
+
+
+def test_builds_go_to_the_nodes_that_offer_them(address: str, cluster: Any) -> None:
+    import ray
+    import tvm
+
+    from benchmarks._layers import Layer
+    from tuner.measure import MeasureOptions
+    from workers.builders import RemoteBuilder, cluster_builds
+
+    ray.init(address=address, log_to_driver=False)
+    try:
+        assert not cluster_builds()
+        node = cluster.add_node(
+            num_cpus=1, resources={"build_slot": 1}, object_store_memory=78_643_200
+        )
+        assert cluster_builds()
+        builder = RemoteBuilder(MeasureOptions(build_deadline_s=120.0))
+        tir = tvm.ir.save_json(Layer(4, 64, 64).function())
+        # Nobody here has such a CPU: only its code is made.
+        built = builder.build(tir, resolve("znver5"), config={}, trace=None)
+        refused = builder.build(tir, resolve("znver5"), config=None, trace="no trace")
+        cluster.remove_node(node)
+    finally:
+        ray.shutdown()
+    assert built.failure is None, built.failure
+    assert built.code is not None
+    assert "znver5" in built.code
+    assert refused.failure is not None

@@ -49,6 +49,12 @@ def test_joining_labels_the_node(invoke: Invoke, started: list[list[str]]) -> No
     assert labels.startswith("--labels=cpu-arch=x86-64-v3,isa-level=x86-64-v3,microarchitecture=")
 
 
+def test_a_node_may_only_build(invoke: Invoke, started: list[list[str]]) -> None:
+    invoke("worker", "--address", "head:6379", "--slots", "0", "--build-slots", "8")
+    (command,) = started
+    assert '--resources={"build_slot": 8}' in command
+
+
 def test_an_address_is_needed(
     invoke: Invoke, started: list[list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
