@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 import tvm
 
-from tuner.arena import Arena
+from tuner.arena import ALIGNMENT, Arena
 from tuner.workloads.facts import Argument, Facts
 
 #: Random numbers drawn for one tensor; larger ones repeat them.
 _FILL_LIMIT = 1 << 22
+#: Tables beyond this many bytes are not in a core's own cache.
+_CACHED = 1 << 20
 #: Magnitudes at the edges of what float32 kernels meet.
 _EDGES = (0.0, 1e-30, 1e-6, 1.0, 20.0, 1e3)
 
@@ -84,6 +86,35 @@ def _edges(
     else:
         return normal
     return tvm.runtime.tensor(rng.choice(edges, view.shape))
+
+
+def looks_up(facts: Facts) -> bool:
+    """True if rows are read at random from tables that no core's own cache holds."""
+    return sum(a.nbytes for a in facts.arguments if a.table) > _CACHED
+
+
+def fresh_lookups(
+    facts: Facts, arguments: list[tvm.runtime.Tensor], count: int, rng: np.random.Generator
+) -> list[list[tvm.runtime.Tensor]]:
+    """Arguments for `count` calls, each with indices of its own; all else is shared.
+
+    In service every request looks up other rows. A kernel that is timed on the same rows again
+    and again reads them from the cache, where a prefetch can only cost.
+    """
+    calls = [list(arguments) for _ in range(count)]
+    for place, argument in enumerate(facts.arguments):
+        # Offsets index as well, but their order is what they are about.
+        cuts = "bag_from_offsets" in facts.extents and place == facts.output - 1
+        if not argument.rows or cuts:
+            continue
+        size = -(-argument.nbytes // ALIGNMENT) * ALIGNMENT
+        arena = Arena([((count, size), "uint8")])
+        room = np.from_dlpack(arena.empty((count, size), "uint8"))
+        for call, part in zip(calls, room, strict=True):
+            view = part[: argument.nbytes].view(argument.dtype).reshape(argument.shape)
+            view[...] = rng.integers(0, argument.rows, argument.shape)
+            call[place] = tvm.runtime.from_dlpack(view)
+    return calls
 
 
 def _spread_offsets(facts: Facts, tensors: list[tvm.runtime.Tensor]) -> None:

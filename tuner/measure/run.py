@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import statistics
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 
+import numpy as np
 import tvm
 
 from db import ErrorKind
 from tuner.measure.compile import failure_line, load_kernel
+from tuner.measure.data import fresh_lookups, looks_up
 from tuner.measure.reference import Case, make_cases
 from tuner.measure.types import Failure, MeasureOptions, RunResult, spread
-from tuner.workloads.facts import facts_of
+from tuner.workloads.facts import Facts, facts_of
 
 
 @dataclass(slots=True)
@@ -19,9 +22,12 @@ class _Bench:
     """Data and reference of one workload."""
 
     workload: str
+    facts: Facts
     #: The first is measured, all are checked.
     cases: list[Case]
     nbytes: int
+    #: Draws the rows that are looked up next.
+    rng: np.random.Generator = field(default_factory=lambda: np.random.default_rng(2))
 
     @property
     def arguments(self) -> list[tvm.runtime.Tensor]:
@@ -33,6 +39,8 @@ class _Bench:
 _benches: dict[str, _Bench] = {}
 #: A candidate is looked at by repeats of this part of the usual length before it is measured.
 _SHORT, _SHORT_REPEATS = 8, 3
+#: Index sets drawn for one repeat.
+_MOST_LOOKUPS = 10_000
 #: Room for the data of workloads that are tuned in turns.
 _ROOM = 2 << 30
 
@@ -45,7 +53,7 @@ def _bench_of(workload: str, tir: str, options: MeasureOptions) -> _Bench:
         facts = facts_of(func)
         # The second case shares the tables.
         size = sum(a.nbytes * (1 if a.table else 2) for a in facts.arguments)
-        bench = _Bench(workload, make_cases(func, facts, options.tolerance), size)
+        bench = _Bench(workload, facts, make_cases(func, facts, options.tolerance), size)
         while _benches and size + sum(b.nbytes for b in _benches.values()) > _ROOM:
             del _benches[next(iter(_benches))]
     _benches[workload] = bench
@@ -122,5 +130,22 @@ def _times(bench: _Bench, kernel: tvm.runtime.Module, number: int, repeats: int)
 
 
 def _time(bench: _Bench, kernel: tvm.runtime.Module, number: int) -> float:
+    if looks_up(bench.facts):
+        return _time_lookups(bench, kernel, number)
     evaluator = kernel.time_evaluator("main", tvm.cpu(), number=number, repeat=1)
     return float(evaluator(*bench.arguments).results[0])
+
+
+def _time_lookups(bench: _Bench, kernel: tvm.runtime.Module, number: int) -> float:
+    """Time calls that each look up other rows; the cost of the calls themselves is taken off."""
+    number = min(number, _MOST_LOOKUPS)
+    calls = fresh_lookups(bench.facts, bench.arguments, number, bench.rng)
+    run, empty = kernel["main"], tvm.get_global_func("testing.nop")
+    start = time.perf_counter()
+    for call in calls:
+        empty(*call)
+    middle = time.perf_counter()
+    for call in calls:
+        run(*call)
+    end = time.perf_counter()
+    return max((end - middle) - (middle - start), 1e-9) / number
