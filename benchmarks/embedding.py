@@ -79,14 +79,16 @@ def tune(cell: Cell, seconds: float, tools: tuple[LocalBuilder, LocalMeasurer]) 
         assert built.code is not None, built.failure
         best = min((secs for secs, _ in found), default=None)
         ran = measurer.run(digest, tir, built.code, best=best)
-        assert ran.failure is None, ran.failure
-        found.append((ran.median, built.code))
         trials += 1
+        if ran.failure is None:
+            found.append((ran.median, built.code))
         if trials == 1:
             # Making the table takes seconds; the budget is for searching.
             end = time.monotonic() + seconds
         if time.monotonic() > end:
             break
+    if not found:
+        raise SystemExit(f"no candidate of {cell} could be measured")
     finalists = [code for _, code in sorted(found)[:3]]
     runs = measurer.compare(digest, tir, finalists)
     return min(zip(runs, finalists, strict=True), key=lambda pair: pair[0].median)[1], trials
