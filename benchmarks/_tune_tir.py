@@ -17,8 +17,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import tvm
+from tvm.ir.utils import derived_object
 from tvm.s_tir import meta_schedule
-from tvm.s_tir.meta_schedule.utils import derived_object
 
 from tuner.arch import host_arch, target_of
 from tuner.measure.compile import trace_text
