@@ -75,6 +75,7 @@ def collect(
                     for digest, config in _configs(use.workload, arch).items()
                     if digest not in known
                 ]
+    todo.reverse()
     best: dict[tuple[str, str], float] = {}
     builder, measurer = LocalBuilder(options), LocalMeasurer(options)
     end = time.monotonic() + seconds

@@ -56,6 +56,7 @@ def module(model: Path, batch: int) -> tvm.IRModule:
     passes = [
         # What is done to a weight alone, such as transposing it, is done once.
         relax.transform.BindParams("main", weights),
+        relax.transform.SpecializePrimFuncBasedOnCallSite(),
         relax.transform.LegalizeOps(),
         relax.transform.AnnotateTIROpPattern(),
         relax.transform.FoldConstant(),
