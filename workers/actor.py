@@ -26,7 +26,10 @@ class TuneWorker:
 
     def __init__(self, db_url: str, make_tools: ToolMaker, options: WorkerOptions) -> None:
         log_to()
-        self._db_url, self._make_tools, self._options = db_url, make_tools, options
+        self._make_tools, self._options = make_tools, options
+        # One for all slots: the threads of a process queue for SQLite's one writer, where many
+        # stores would poll for it. It is closed when the process ends.
+        self._store = open_store(db_url, create=False, patience_s=PATIENCE_S)
         self._stopping = threading.Event()
 
     def serve(self, campaign_id: int, archs: Sequence[str], worker: str) -> Left:
@@ -35,16 +38,15 @@ class TuneWorker:
         options = dataclasses.replace(
             self._options, labels={**self._options.labels, "ray_node": node}
         )
-        with open_store(self._db_url, create=False, patience_s=PATIENCE_S) as store:
-            left = serve_campaign(
-                store,
-                campaign_id,
-                archs=archs,
-                tools=self._tools(node),
-                options=options,
-                worker=worker,
-                should_stop=self._stopping.is_set,
-            )
+        left = serve_campaign(
+            self._store,
+            campaign_id,
+            archs=archs,
+            tools=self._tools(node),
+            options=options,
+            worker=worker,
+            should_stop=self._stopping.is_set,
+        )
         return dataclasses.replace(left, node=node)
 
     def _tools(self, node: str) -> Tools:
