@@ -95,8 +95,10 @@ def queue(store: Store, jobs: int, models: int) -> tuple[int, dict[str, float]]:
     return store.create_campaign(spec, specs), weights
 
 
-def simulate(store: Store, *, workers: int, jobs: int, models: int, rows: int) -> None:
-    """Run the night and print the table."""
+def simulate(
+    store: Store, *, workers: int, jobs: int, models: int, rows: int, until: int | None
+) -> None:
+    """Run the night, or its first `until` jobs, and print the table."""
     random.seed(0)
     campaign, weights = queue(store, jobs, models)
     total = sum(store.unfinished_archs(campaign).values())
@@ -106,9 +108,10 @@ def simulate(store: Store, *, workers: int, jobs: int, models: int, rows: int) -
         (0.0, worker, worker, None, False) for worker in range(workers)
     ]
     numbers = iter(range(workers, 1 << 60))
-    end, step, wall = 0.0, max(1, total // rows), time.perf_counter()
+    wanted = until or total
+    end, step, wall = 0.0, max(1, wanted // rows), time.perf_counter()
     print("  jobs done   claim p50   claim p95   per job   database   unfair")
-    while events:
+    while events and night.done < wanted:
         now, _, worker, lease, dies = heapq.heappop(events)
         name = f"worker{worker}"
         if lease is not None and dies:
@@ -132,13 +135,15 @@ def simulate(store: Store, *, workers: int, jobs: int, models: int, rows: int) -
         elif night.done < total and any(event[4] for event in events):
             # A dying worker's job will come back.
             heapq.heappush(events, (now + NOTICED_S, next(numbers), worker, None, False))
-    assert night.done == total, f"{night.done} of {total} jobs done"
-    ideal = night.work_s / workers
-    print(f"\n{total} jobs of {models} models on {workers} workers, {night.lost} deaths")
-    print(f"database per job          {1e3 * database.busy_s / total:.2f} ms")
+    assert night.done == wanted, f"{night.done} of {wanted} jobs done"
+    print(f"\n{wanted} of {total} jobs of {models} models, {workers} workers, {night.lost} deaths")
+    print(f"database per job          {1e3 * database.busy_s / wanted:.2f} ms")
     print(f"database busy             {database.busy_s / end:.2%} of the night")
-    print(f"time to finish            {end / ideal:.4f} of the ideal ({ideal / 3600:.2f} h)")
-    print(f"fair share missed by      at most {max(night.unfair):.2%} until a model had ended")
+    if until is None:
+        ideal = night.work_s / workers
+        print(f"time to finish            {end / ideal:.4f} of the ideal ({ideal / 3600:.2f} h)")
+    if night.unfair:
+        print(f"fair share missed by      at most {max(night.unfair):.2%} until a model had ended")
     print(f"simulated in              {time.perf_counter() - wall:.0f} s")
 
 
@@ -192,6 +197,7 @@ def main() -> None:
     options.add_argument("--jobs", type=int, default=100_000)
     options.add_argument("--models", type=int, default=5)
     options.add_argument("--rows", type=int, default=20)
+    options.add_argument("--until", type=int, help="end after so many jobs")
     given = options.parse_args()
     # One connection makes all calls here: waiting for the disk after each commit would be counted a
     # hundred times over, where a thousand workers share one wait.
@@ -201,7 +207,12 @@ def main() -> None:
     ):
         populate(store)
         simulate(
-            store, workers=given.workers, jobs=given.jobs, models=given.models, rows=given.rows
+            store,
+            workers=given.workers,
+            jobs=given.jobs,
+            models=given.models,
+            rows=given.rows,
+            until=given.until,
         )
 
 
