@@ -4,18 +4,28 @@ from __future__ import annotations
 
 import threading
 import weakref
-from dataclasses import dataclass
 
 import tvm
 
 from tuner.arena import Arena
 
+#: Memory, and its size in bytes.
+SizedArena = tuple[tvm.runtime.Tensor, int]
 
-@dataclass(slots=True, eq=False, weakref_slot=True)
-class _Shelf:
+
+class _Shelf(list[SizedArena]):
     """Where a thread keeps its arena between calls: empty while a call works in it."""
 
-    arenas: list[tuple[tvm.runtime.Tensor, int]]
+    __hash__ = object.__hash__  # type: ignore[assignment]
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+
+class _Local(threading.local):
+    """This thread's shelf; absent before the first call."""
+
+    shelf: _Shelf
 
 
 class ThreadArenas:
@@ -27,7 +37,7 @@ class ThreadArenas:
     """
 
     def __init__(self) -> None:
-        self._local = threading.local()
+        self.local = _Local()
         self._lock = threading.Lock()
         self._shelves: weakref.WeakSet[_Shelf] = weakref.WeakSet()
         self._largest = 0
@@ -37,10 +47,10 @@ class ThreadArenas:
         with self._lock:
             self._largest = max(self._largest, nbytes)
 
-    def take(self, nbytes: int) -> tuple[tvm.runtime.Tensor, int]:
+    def take(self, nbytes: int) -> SizedArena:
         """This thread's arena, of at least `nbytes`; `put` it back."""
         try:
-            arena: tuple[tvm.runtime.Tensor, int] = self._local.shelf.arenas.pop()
+            arena = self.local.shelf.pop()
             if arena[1] >= nbytes:
                 return arena
         except (AttributeError, IndexError):
@@ -48,16 +58,16 @@ class ThreadArenas:
         size = max(nbytes, self._largest)
         return Arena([((size,), "uint8")]).empty((size,), "uint8"), size
 
-    def put(self, arena: tuple[tvm.runtime.Tensor, int]) -> None:
+    def put(self, arena: SizedArena) -> None:
         """Give back what `take` gave."""
         try:
-            shelf = self._local.shelf
+            shelf = self.local.shelf
         except AttributeError:
-            shelf = self._local.shelf = _Shelf([])
+            shelf = self.local.shelf = _Shelf()
             with self._lock:
                 self._shelves.add(shelf)
-        if not shelf.arenas:
-            shelf.arenas.append(arena)
+        if not shelf:
+            shelf.append(arena)
 
     def release(self) -> int:
         """Give the memory of arenas that no call works in back to the system.
@@ -71,7 +81,7 @@ class ThreadArenas:
         freed = 0
         for shelf in shelves:
             try:
-                freed += shelf.arenas.pop()[1]
+                freed += shelf.pop()[1]
             except IndexError:
                 continue
         return freed
@@ -81,7 +91,7 @@ class ThreadArenas:
         """Size of the arenas that no call works in."""
         with self._lock:
             shelves = list(self._shelves)
-        return sum(size for shelf in shelves for _, size in tuple(shelf.arenas))
+        return sum(size for shelf in shelves for _, size in tuple(shelf))
 
 
 #: Of this process.

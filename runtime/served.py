@@ -18,7 +18,7 @@ _MAX_PLANS = 4096
 #: Pieces of the longest plan that is kept.
 _MAX_PIECES = 64
 
-#: Code, its constants, and the first row that it computes.
+#: Code, the addresses of what it reads, and the first row that it computes.
 Piece = tuple[tvm_ffi.Function, tvm.runtime.Tensor, int]
 
 
@@ -31,7 +31,10 @@ class Served:
     buckets: Mapping[int, CompiledBucket]
     #: Bytes of the arena that any of them needs; 0 if none needs one.
     arena_bytes: int
+    #: Plans made so far, by batch; one of a single piece is found again by `single` first.
     _plans: dict[int, tuple[Piece, ...]] = field(default_factory=dict)
+    #: Code and addresses by batch, where one piece does it.
+    single: dict[int, tuple[tvm_ffi.Function, tvm.runtime.Tensor]] = field(default_factory=dict)
 
     def pieces(self, batch: int) -> Sequence[Piece]:
         """The calls that score a batch.
@@ -46,10 +49,12 @@ class Served:
             known = self._pieces(batch)
             if len(self._plans) < _MAX_PLANS:
                 self._plans[batch] = known
+                if len(known) == 1:
+                    self.single[batch] = known[0][:2]
         return known
 
     def _pieces(self, batch: int) -> tuple[Piece, ...]:
-        sizes = tuple(self.buckets)
+        sizes, tables = tuple(self.buckets), {}
         if not 0 < batch <= _MAX_PIECES * sizes[-1]:
             raise LookupError(batch)
         pieces = []
@@ -57,7 +62,9 @@ class Served:
             runner = self.buckets[bucket].runner
             if not isinstance(runner, Program):
                 raise LookupError(batch)
-            pieces.append((runner.score, runner.constant_table, start))
+            if bucket not in tables:
+                tables[bucket] = runner.table(self.weights)
+            pieces.append((runner.score, tables[bucket], start))
         return tuple(pieces)
 
 

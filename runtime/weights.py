@@ -70,16 +70,14 @@ class WeightSchema:
 class PackedWeights:
     """Tensors in the order of the kernels' last argument."""
 
-    __slots__ = ("bundle", "nbytes", "table", "tensors")
+    __slots__ = ("bundle", "nbytes", "tensors", "views")
 
     def __init__(self, tensors: list[tvm.runtime.Tensor]) -> None:
         self.tensors = tensors
-        views = [np.from_dlpack(t) for t in tensors]
-        #: What programs are called with: the address of each.
-        self.table = address_table(views)
+        self.views = [np.from_dlpack(t) for t in tensors]
         #: What virtual machines are called with.
         self.bundle = tvm_ffi.convert(tuple(tensors))
-        self.nbytes = sum(v.nbytes for v in views)
+        self.nbytes = sum(v.nbytes for v in self.views)
 
 
 def address_table(arrays: Sequence[np.ndarray]) -> tvm.runtime.Tensor:

@@ -27,16 +27,18 @@ class Program:
 
     batch: int
     module: tvm.runtime.Module
-    #: ``score(input..., weights, constants, arena, output..., start)``; see `EntryBuilder`.
+    #: ``score(input..., weights, arena, output..., start)``; see `EntryBuilder`.
     score: tvm_ffi.Function
-    #: ``kernels(weights, constants, arena)``: the same kernels without the rest of a call.
+    #: ``kernels(weights, arena)``: the same kernels without the rest of a call.
     kernels: tvm_ffi.Function
     #: Arrays that the code reads, beside the weights.
     constants: tuple[np.ndarray, ...]
-    #: Their addresses.
-    constant_table: tvm.runtime.Tensor
     #: Bytes of the arena that it needs.
     arena_bytes: int
+
+    def table(self, weights: PackedWeights) -> tvm.runtime.Tensor:
+        """What the code reads its weights and constants by; both have to be kept alive."""
+        return address_table([*weights.views, *self.constants])
 
     def run(
         self,
@@ -49,9 +51,7 @@ class Program:
         """Score `rows` rows of checked inputs from `start` on into the same rows of `outputs`."""
         arena = ARENAS.take(self.arena_bytes)
         try:
-            status = self.score(
-                *arrays, weights.table, self.constant_table, arena[0], *outputs, start
-            )
+            status = self.score(*arrays, self.table(weights), arena[0], *outputs, start)
         finally:
             ARENAS.put(arena)
         # The arrays are the runtime's own copies, checked before.
@@ -76,10 +76,7 @@ def build_program(
     layout = _layout(graph, inputs, batch, dict(kernels.scratch))
     whole = EntryBuilder(batch, graph, layout, kernels).build(target)
     code = _generate(whole, target)
-    table = address_table(graph.constants)
-    return Program(
-        batch, code, code[SCORE], code[KERNELS], tuple(graph.constants), table, layout.size
-    )
+    return Program(batch, code, code[SCORE], code[KERNELS], tuple(graph.constants), layout.size)
 
 
 def _check_outputs(graph: Graph, batch: int) -> None:

@@ -87,31 +87,31 @@ class EntryBuilder:
         return mod
 
     def _build_steps(self) -> tirx.PrimFunc:
-        """``steps(weights, constants, arena, address of input...)`` calls the kernels in order."""
-        params = [address("void", n) for n in ("weights", "constants", "arena")]
+        """``steps(weights, arena, address of input...)`` calls the kernels in order."""
+        params = [address("void", n) for n in ("weights", "arena")]
         inputs = [address("void", f"input_{i}") for i in range(len(self._layout.inputs))]
-        weights, constants = _table("weight_at", params[0]), _table("constant_at", params[1])
+        weights = _table("weight_at", params[0])
 
         def at(value: Value) -> tvm.ir.Expr:
             if value.source is Source.INPUT:
                 return inputs[value.index]
             if value.source is Source.ACTIVATION:
-                return _behind(params[2], self._layout.activations[value.index])
-            table = weights if value.source is Source.WEIGHT else constants
-            return _pointer(table.buffer[value.index])
+                return _behind(params[1], self._layout.activations[value.index])
+            first = 0 if value.source is Source.WEIGHT else self._graph.weights
+            return _pointer(weights.buffer[first + value.index])
 
-        body: list[tirx.Stmt] = [weights, constants]
+        body: list[tirx.Stmt] = [weights]
         for step in self._graph.steps:
             addresses = [at(value) for value in step.arguments]
             offset = self._layout.scratch
             for size in self._kernels.scratch[step.kernel]:
-                addresses.append(_behind(params[2], offset))
+                addresses.append(_behind(params[1], offset))
                 offset += aligned(size)
             body.append(self._call(step.kernel, addresses))
         return _function([*params, *inputs], body)
 
     def _build_score(self) -> tirx.PrimFunc:
-        """``score(input..., weights, constants, arena, output..., start)`` scores one piece.
+        """``score(input..., weights, arena, output..., start)`` scores one piece.
 
         The outputs have as many rows as the batched inputs; rows from ``start`` on are computed,
         as many as the bucket holds.
@@ -125,7 +125,7 @@ class EntryBuilder:
             _anywhere([batch, *o.shape[1:]], o.dtype, f"output_{n}")
             for n, o in enumerate(self._graph.outputs)
         ]
-        weights, constants, arena = tables = _tables()
+        weights, arena = tables = _tables()
         base, rows = _address(arena), tirx.Var("rows", "int64")
         body: list[tirx.Stmt] = [
             _require(tirx.all(start >= 0, start < batch)),
@@ -139,12 +139,12 @@ class EntryBuilder:
         ]
         addresses = []
         for buffer, staged in zip(inputs, self._layout.inputs, strict=True):
-            stmts, at = self._stage(buffer, staged, base, start, rows, constants)
+            stmts, at = self._stage(buffer, staged, base, start, rows, weights)
             body += stmts
             addresses.append(at)
         failed = tirx.Return(tirx.IntImm("int32", OUTSIDE))
         body.append(tirx.IfThenElse(status[0] != 0, failed, None))
-        first = [_address(weights), _address(constants), base]
+        first = [_address(weights), base]
         body.append(tirx.Evaluate(tvm.ir.Call(self._steps, [*first, *addresses], ret_ty="void")))
         for output, buffer in zip(self._graph.outputs, outputs, strict=True):
             row = prod(output.shape[1:]) * np.dtype(output.dtype).itemsize
@@ -153,11 +153,11 @@ class EntryBuilder:
         return _function([*inputs, *tables, *outputs, start], body, returns=True)
 
     def _build_kernels(self) -> tirx.PrimFunc:
-        """``kernels(weights, constants, arena)`` runs the kernels on what `SCORE` left staged."""
-        weights, constants, arena = tables = _tables()
+        """``kernels(weights, arena)`` runs the kernels on what `SCORE` left staged."""
+        weights, arena = tables = _tables()
         base = _address(arena)
         inputs = [_behind(base, i.offset) for i in self._layout.inputs]
-        arguments = [_address(weights), _address(constants), base, *inputs]
+        arguments = [_address(weights), base, *inputs]
         call = tirx.Evaluate(tvm.ir.Call(self._steps, arguments, ret_ty="void"))
         enough = _require(arena.ty.shape[0] >= self._layout.size)
         return _function(list(tables), [enough, call], returns=True)
@@ -169,7 +169,7 @@ class EntryBuilder:
         base: tirx.Var,
         start: tirx.Var,
         rows: tirx.Var,
-        constants: tirx.Var,
+        weights: tirx.Var,
     ) -> tuple[list[tirx.Stmt], tvm.ir.Expr]:
         """Bring one input where kernels may read it; returns how, and where that is."""
         to = _behind(base, staged.offset)
@@ -180,7 +180,11 @@ class EntryBuilder:
         body: list[tirx.Stmt] = []
         count = rows if staged.batched else _i64(1)
         if staged.check is not None:
-            limits = to if staged.limits is None else _pointer(constants[staged.limits])
+            limits = (
+                to
+                if staged.limits is None
+                else _pointer(weights[self._graph.weights + staged.limits])
+            )
             body.append(self._call(staged.check, [source, to, limits, count, base]))
         else:
             body.append(_copy(to, source, count * row))
@@ -215,11 +219,11 @@ def _anywhere(shape: list[int | tirx.Var], dtype: str, name: str) -> tirx.Var:
     return tirx.decl_buffer(shape, dtype, name=name, data_alignment=itemsize)
 
 
-def _tables() -> tuple[tirx.Var, tirx.Var, tirx.Var]:
-    """Addresses of the weights, addresses of the constants, and the arena, of any length."""
+def _tables() -> tuple[tirx.Var, tirx.Var]:
+    """Addresses of weights and constants, and the arena, of any length."""
     return tuple(
         tirx.decl_buffer([tirx.Var(f"{name}_size", "int64")], dtype, name=name)
-        for name, dtype in (("weights", "uint64"), ("constants", "uint64"), ("arena", "uint8"))
+        for name, dtype in (("weights", "uint64"), ("arena", "uint8"))
     )
 
 

@@ -67,6 +67,8 @@ class Graph:
     constants: list[np.ndarray] = field(default_factory=list)
     #: Activations so far.
     activations: int = 0
+    #: Weights that ``main`` takes.
+    weights: int = 0
 
 
 def read_graph(mod: tvm.IRModule, num_inputs: int) -> Graph:
@@ -88,7 +90,7 @@ class _Reader:
     def __init__(self, mod: tvm.IRModule, num_inputs: int) -> None:
         self._mod = mod
         self._main = mod["main"]
-        self._graph = Graph()
+        self._graph = Graph(weights=len(self._main.params) - num_inputs)
         self._bound: dict[relax.Var, _Bound] = {}
         for i, var in enumerate(self._main.params):
             is_input = i < num_inputs

@@ -160,14 +160,14 @@ def test_code_refuses_an_arena_that_is_too_small(served: Model) -> None:
     program = served._served.buckets[8].runner
     assert isinstance(program, Program)
     inputs = served.random_inputs(8)
-    table, room = served._served.weights.table, tvm.runtime.empty((64,), "uint8")
+    table, room = program.table(served._served.weights), tvm.runtime.empty((64,), "uint8")
     scores = np.zeros(8, np.float32)
-    assert program.score(*inputs, table, program.constant_table, room, scores, 0) == 2
+    assert program.score(*inputs, table, room, scores, 0) == 2
     arena = ThreadArenas().take(program.arena_bytes)[0]
-    assert program.score(*inputs, table, program.constant_table, arena, scores, 8) == 2
-    assert program.score(*inputs, table, program.constant_table, arena, scores, -1) == 2
+    assert program.score(*inputs, table, arena, scores, 8) == 2
+    assert program.score(*inputs, table, arena, scores, -1) == 2
     with pytest.raises(Exception, match="shape"):
-        program.score(*inputs, table, program.constant_table, arena, scores[:4], 0)
+        program.score(*inputs, table, arena, scores[:4], 0)
 
 
 def test_one_arena_per_thread_given_back_on_request() -> None:
