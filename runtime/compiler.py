@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import tvm
 from tvm import relax
 
-from db import BestRecord, CpuArch
+from db import CpuArch
 from runtime.inputs import InputChecker
-from runtime.lookup import Lookup
+from runtime.lookup import Choice, Lookup
 from runtime.program import NotStraight, Program, build_program
+from runtime.quarantine import Quarantine
 from runtime.report import BucketReport, KernelReport
 from runtime.vm import VirtualMachines
 from tuner.arch import target_of
@@ -32,16 +33,16 @@ class CompiledBucket:
 
 
 def compile_bucket(
-    prepared: PreparedModel, batch: int, arch: CpuArch, lookup: Lookup
+    prepared: PreparedModel, batch: int, arch: CpuArch, lookup: Lookup, quarantine: Quarantine
 ) -> CompiledBucket:
     """Compile `prepared` for one batch size."""
     start = time.perf_counter()
     mod = bucket_module(prepared, batch)
     uses = extract_workloads(mod)
-    records = lookup(uses, arch)
+    choices = lookup(uses, arch)
     kernels = []
     for use in uses:
-        func, kernel = _kernel(use, arch, records.get(use.workload.digest))
+        func, kernel = _kernel(use, arch, choices.get(use.workload.digest), quarantine)
         kernels.append(kernel)
         for name in use.functions:
             mod[name] = func.without_attr("global_symbol")
@@ -63,28 +64,27 @@ def _runner(
 
 
 def _kernel(
-    use: KernelUse, arch: CpuArch, record: BestRecord | None
+    use: KernelUse, arch: CpuArch, choice: Choice | None, quarantine: Quarantine
 ) -> tuple[tvm.tirx.PrimFunc, KernelReport]:
     workload = use.workload
-    reason = ""
-    if record is not None:
-        try:
-            func = schedule(use.func, arch, trace=record.trace).mod["main"]
-        except InvalidSchedule as error:
-            reason = f"its record does not apply: {error}"
-        else:
-            return func, KernelReport(
-                workload.digest,
-                workload.name,
-                workload.op_kind,
-                use.calls,
-                "record",
-                expected_secs=record.run_secs,
-                default_secs=record.default_secs,
-                strategy=record.strategy,
-                recorded_at=record.recorded_at.isoformat(),
-            )
-    func = schedule(use.func, arch).mod["main"]
-    return func, KernelReport(
-        workload.digest, workload.name, workload.op_kind, use.calls, "default", reason
+    plain = KernelReport(workload.digest, workload.name, workload.op_kind, use.calls, "default")
+    if choice is None:
+        return schedule(use.func, arch).mod["main"], plain
+    if quarantine.holds(choice):
+        reason = "its record did not apply before"
+        return schedule(use.func, arch).mod["main"], replace(plain, reason=reason)
+    try:
+        func = schedule(use.func, arch, config=choice.config, trace=choice.trace).mod["main"]
+    except InvalidSchedule as error:
+        quarantine.add(workload.digest, choice, str(error))
+        reason = f"its {choice.served_by} does not apply: {error}"
+        return schedule(use.func, arch).mod["main"], replace(plain, reason=reason)
+    return func, replace(
+        plain,
+        served_by=choice.served_by,
+        arch=choice.arch,
+        expected_secs=choice.expected_secs,
+        default_secs=choice.default_secs,
+        strategy=choice.strategy,
+        recorded_at=choice.recorded_at,
     )

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import os
 from collections.abc import Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from db import open_store
-from runtime.compiler import compile_bucket
-from runtime.lookup import Lookup, StoreLookup, no_records
+from db import DatabaseUnavailable, open_store
+from runtime.compiler import CompiledBucket, compile_bucket
+from runtime.folder import default_folder
+from runtime.lookup import FallbackLookup, Lookup, Reach, RememberedChoices, no_records
 from runtime.model import Model
 from runtime.outputs import output_specs
+from runtime.quarantine import Quarantine
 from runtime.weights import WeightSchema
 from tuner.arch import host_arch, resolve, runs_on, toolchain
 from tuner.errors import TunerError
-from tuner.graph.prepare import prepare
+from tuner.graph.prepare import PreparedModel, prepare
 from tuner.importers import import_model
 
 #: Batch sizes that get kernels of their own unless the caller says otherwise.
@@ -29,11 +34,16 @@ class Engine:
     ----------
     db
         URL of the log database; None takes ``TUNEFLEET_DB``, else SQLite in the working
-        directory. It is only read.
+        directory. It is read, and where a record does not apply, that record is revoked. While it
+        cannot be reached, the snapshot, earlier lookups and default schedules serve.
     arch
         CPU architecture to compile for; None is this host's. Another one has to run here.
     use_records
         False serves default schedules only, for comparison.
+    snapshot
+        A file of ``tunefleet db export``, for when the database cannot be reached.
+    cache
+        Folder for what outlives the process; None is `default_folder`.
 
     Raises
     ------
@@ -44,15 +54,32 @@ class Engine:
     """
 
     def __init__(
-        self, db: str | None = None, *, arch: str | None = None, use_records: bool = True
+        self,
+        db: str | None = None,
+        *,
+        arch: str | None = None,
+        use_records: bool = True,
+        snapshot: str | os.PathLike[str] | None = None,
+        cache: str | os.PathLike[str] | None = None,
     ) -> None:
         self.arch = host_arch() if arch is None else resolve(arch)
         if not runs_on(self.arch, host_arch()):
             raise TunerError(
                 f"kernels for {self.arch.name} do not run on this host ({host_arch().name})"
             )
-        self._store = open_store(db, create=False, read_only=True) if use_records else None
-        self._lookup: Lookup = StoreLookup(self._store) if self._store else no_records
+        folder = default_folder() if cache is None else Path(cache)
+        self._reaches: list[Reach] = []
+        self._lookup: Lookup = no_records
+        writable = None
+        if use_records:
+            database = self._reach(db)
+            with contextlib.suppress(DatabaseUnavailable):
+                # What is wrong with the database is told now, unless it is only out of reach.
+                database.ask(lambda store: store.archs())
+            writable = self._reach(db, read_only=False)
+            kept = None if snapshot is None else self._reach(str(snapshot))
+            self._lookup = FallbackLookup(database, kept, RememberedChoices(folder))
+        self._quarantine = Quarantine(writable)
         #: Buckets compiled so far.
         self.compile_count = 0
 
@@ -69,8 +96,9 @@ class Engine:
 
     def close(self) -> None:
         """Let go of the database; loaded models serve on."""
-        if self._store is not None:
-            self._store.close()
+        self._quarantine.settle(timeout_s=2.0)
+        for reach in self._reaches:
+            reach.close()
 
     def load(self, model: Any, buckets: Sequence[int] = DEFAULT_BUCKETS) -> Model:
         """Import a model and compile it for each bucket.
@@ -98,7 +126,7 @@ class Engine:
         weights = schema.pack(imported.params)
         compiled = []
         for batch in sizes:
-            compiled.append(compile_bucket(prepared, batch, self.arch, self._lookup))
+            compiled.append(self._compile(prepared, batch))
             self.compile_count += 1
         # The packed copy is the one that serves: the imported one is let go.
         light = dataclasses.replace(imported, params={})
@@ -111,3 +139,11 @@ class Engine:
             arch=self.arch.name,
             toolchain=toolchain().key,
         )
+
+    def _compile(self, prepared: PreparedModel, batch: int) -> CompiledBucket:
+        return compile_bucket(prepared, batch, self.arch, self._lookup, self._quarantine)
+
+    def _reach(self, db: str | None, *, read_only: bool = True) -> Reach:
+        reach = Reach(lambda: open_store(db, create=False, read_only=read_only))
+        self._reaches.append(reach)
+        return reach

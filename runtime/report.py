@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -18,10 +19,14 @@ class KernelReport:
     op_kind: str
     #: Calls per inference.
     calls: int
-    #: ``"record"`` (from the database) or ``"default"`` (the template's default schedule).
+    #: ``"record"`` (of this CPU architecture), ``"compatible"`` (of another one whose instructions
+    #: this one has), ``"neighbour"`` (the configuration of the nearest tuned batch) or
+    #: ``"default"`` (the template's default schedule).
     served_by: str
     #: Why it is not served by a record, if there was one; else empty.
     reason: str = ""
+    #: CPU architecture that its schedule was measured on; empty for a default.
+    arch: str = ""
     #: Seconds per call that the record was measured at; None for a default.
     expected_secs: float | None = None
     #: Seconds per call of the default schedule when the record was made.
@@ -44,8 +49,13 @@ class BucketReport:
 
     @property
     def from_records(self) -> int:
-        """Kernels served by a record."""
+        """Kernels served by a record of this CPU architecture."""
         return sum(k.served_by == "record" for k in self.kernels)
+
+    @property
+    def served_by(self) -> Counter[str]:
+        """Kernels by where their schedules came from."""
+        return Counter(k.served_by for k in self.kernels)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +75,15 @@ class ModelReport:
         lines = [f"{self.source} on {self.arch}"]
         for bucket in self.buckets:
             lines.append(
-                f"  batch {bucket.batch}: {bucket.from_records} of {len(bucket.kernels)} kernels "
-                f"from the database, compiled in {bucket.compile_secs:.1f} s"
+                f"  batch {bucket.batch}: "
+                + ", ".join(f"{n} kernels by {kind}" for kind, n in bucket.served_by.items())
+                + f", compiled in {bucket.compile_secs:.1f} s"
                 + (f", on the virtual machine: {bucket.machine}" if bucket.machine else "")
             )
             for k in bucket.kernels:
                 secs = "" if k.expected_secs is None else f"{k.expected_secs * 1e6:10.1f} µs"
                 times = f" x{k.calls}" if k.calls > 1 else ""
                 reason = f" ({k.reason})" if k.reason else ""
-                lines.append(f"    {k.served_by:8}{secs:14} {k.name}{times}{reason}")
+                reason += f" ({k.arch})" if k.served_by == "compatible" else ""
+                lines.append(f"    {k.served_by:10}{secs:14} {k.name}{times}{reason}")
         return "\n".join(lines)

@@ -20,6 +20,12 @@ settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _cache_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """What the runtime keeps on disk is kept apart from the user's, and from the last run's."""
+    os.environ["TUNEFLEET_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
 @pytest.fixture(scope="session")
 def small_dlrm(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The file of a small DLRM, exported as the full-sized one is; `SMALL_DLRM` is its size."""
