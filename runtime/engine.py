@@ -44,6 +44,8 @@ class Engine:
         A file of ``tunefleet db export``, for when the database cannot be reached.
     cache
         Folder for what outlives the process; None is `default_folder`.
+    patience_s
+        Longest wait for an answer of the database; after that it counts as out of reach.
 
     Raises
     ------
@@ -61,6 +63,7 @@ class Engine:
         use_records: bool = True,
         snapshot: str | os.PathLike[str] | None = None,
         cache: str | os.PathLike[str] | None = None,
+        patience_s: float = 2.0,
     ) -> None:
         self.arch = host_arch() if arch is None else resolve(arch)
         if not runs_on(self.arch, host_arch()):
@@ -68,6 +71,7 @@ class Engine:
                 f"kernels for {self.arch.name} do not run on this host ({host_arch().name})"
             )
         folder = default_folder() if cache is None else Path(cache)
+        self._patience = patience_s
         self._reaches: list[Reach] = []
         self._lookup: Lookup = no_records
         writable = None
@@ -96,7 +100,7 @@ class Engine:
 
     def close(self) -> None:
         """Let go of the database; loaded models serve on."""
-        self._quarantine.settle(timeout_s=2.0)
+        self._quarantine.settle(self._patience)
         for reach in self._reaches:
             reach.close()
 
@@ -144,6 +148,8 @@ class Engine:
         return compile_bucket(prepared, batch, self.arch, self._lookup, self._quarantine)
 
     def _reach(self, db: str | None, *, read_only: bool = True) -> Reach:
-        reach = Reach(lambda: open_store(db, create=False, read_only=read_only))
+        reach = Reach(
+            lambda: open_store(db, create=False, read_only=read_only), timeout_s=self._patience
+        )
         self._reaches.append(reach)
         return reach

@@ -70,7 +70,7 @@ def test_from_model_to_tuned_scores(small_dlrm: Path, url: str) -> None:
             assert job.best_total is not None
             assert job.default_total is not None
             assert job.best_total <= job.default_total
-    with Engine(url) as engine:
+    with Engine(url, patience_s=60.0) as engine:
         model = engine.load(small_dlrm, buckets=(1, 8))
     for bucket in model.report().buckets:
         assert bucket.from_records == len(bucket.kernels)

@@ -32,7 +32,7 @@ def test_tuned_scores_equal_torch(name: Architecture, tmp_path: Path) -> None:
         assert progress.state is CampaignState.DONE
         assert progress.measurements > 0
         assert not progress.errors
-    with Engine(url) as engine:
+    with Engine(url, patience_s=60.0) as engine:
         model = engine.load(path, buckets=(16,))
     (bucket,) = model.report().buckets
     assert bucket.from_records > 0

@@ -111,7 +111,7 @@ def test_records_of_this_architecture_serve(
     with open_store(url) as store:
         for use in uses:
             _promote(store, use, host_arch(), _trace(use))
-    with Engine(url) as engine:
+    with Engine(url, patience_s=60.0) as engine:
         model = engine.load(small_dlrm, buckets=(BATCH,))
     bucket = model.report().buckets[0]
     assert bucket.from_records == len(bucket.kernels) == len(uses)
@@ -130,7 +130,7 @@ def test_records_of_instructions_that_this_host_has_stand_in(
             _promote(store, use, level, _trace(use), secs=3e-6)
         _promote(store, uses[0], resolve("avx2"), _trace(uses[0], resolve("avx2")), secs=2e-6)
         _promote(store, uses[1], host_arch(), _trace(uses[1]), secs=9e-6)
-    with Engine(url) as engine:
+    with Engine(url, patience_s=60.0) as engine:
         model = engine.load(small_dlrm, buckets=(BATCH,))
     kernels = {k.workload: k for k in model.report().buckets[0].kernels}
     assert model.report().buckets[0].served_by == {"compatible": len(uses) - 1, "record": 1}
@@ -147,7 +147,7 @@ def test_records_of_instructions_that_this_host_lacks_never_serve(
     with open_store(url) as store:
         for use in uses:
             _promote(store, use, resolve("sapphirerapids"), _trace(use))
-    with Engine(url, arch="avx2") as engine:
+    with Engine(url, arch="avx2", patience_s=60.0) as engine:
         report = engine.load(small_dlrm, buckets=(BATCH,)).report()
     assert report.buckets[0].served_by == {"default": len(uses)}
 
@@ -163,7 +163,7 @@ def test_the_nearest_tuned_batch_of_the_same_operator_lends_its_configuration(
                     configs = template_for(use.facts).space(use.facts, simd_of(host_arch())).configs
                     config = configs[0 if secs == 1e-6 else -1]
                     _measure(store, use, host_arch(), config, secs)
-    with Engine(url) as engine:
+    with Engine(url, patience_s=60.0) as engine:
         model = engine.load(small_dlrm, buckets=(BATCH,))
     served = model.report().buckets[0].served_by
     dense = sum(use.facts.op_kind == "dense" for use in uses)
@@ -179,7 +179,7 @@ def test_a_record_that_does_not_apply_is_skipped_and_reported(
     broken = _trace(dense[0]).replace('"dense"', '"nowhere"')
     with open_store(url) as store:
         _promote(store, dense[0], host_arch(), broken)
-    with Engine(url) as engine:
+    with Engine(url, patience_s=60.0) as engine:
         model = engine.load(small_dlrm, buckets=(BATCH,))
     (kernel,) = [k for k in model.report().buckets[0].kernels
                  if k.workload == dense[0].workload.digest]  # fmt: skip
