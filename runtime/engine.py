@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -128,23 +129,23 @@ class Engine:
         prepared = prepare(imported)
         schema = WeightSchema(prepared)
         weights = schema.pack(imported.params)
-        compiled = []
-        for batch in sizes:
-            compiled.append(self._compile(prepared, batch))
-            self.compile_count += 1
         # The packed copy is the one that serves: the imported one is let go.
         light = dataclasses.replace(imported, params={})
+        light_prepared = dataclasses.replace(prepared, model=light)
+        compiled = [self._compile(light_prepared, batch) for batch in sizes]
         return Model(
             light,
             schema,
             weights,
             compiled,
             output_specs(prepared),
+            functools.partial(self._compile, light_prepared),
             arch=self.arch.name,
             toolchain=toolchain().key,
         )
 
     def _compile(self, prepared: PreparedModel, batch: int) -> CompiledBucket:
+        self.compile_count += 1
         return compile_bucket(prepared, batch, self.arch, self._lookup, self._quarantine)
 
     def _reach(self, db: str | None, *, read_only: bool = True) -> Reach:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,9 +13,9 @@ from runtime.compiler import CompiledBucket
 from runtime.errors import RefreshError
 from runtime.inputs import InputChecker, random_inputs
 from runtime.outputs import OutputSpec
-from runtime.plan import plan
+from runtime.plan import Planner
 from runtime.report import ModelReport
-from runtime.served import Served, serve
+from runtime.served import Served, measure, serve
 from runtime.weights import PackedWeights, WeightSchema
 from tuner.importers import ImportedModel, InputSpec, read_weights
 
@@ -34,6 +34,7 @@ class Model:
         weights: PackedWeights,
         buckets: Sequence[CompiledBucket],
         outputs: Sequence[OutputSpec],
+        recompile: Callable[[int], CompiledBucket],
         *,
         arch: str,
         toolchain: str,
@@ -41,6 +42,7 @@ class Model:
         self._imported = imported
         self._schema = schema
         self._outputs = tuple(outputs)
+        self._compile = recompile
         self._check = InputChecker(imported)
         #: An input whose first extent is the batch.
         self._leading = next(i for i, spec in enumerate(imported.inputs) if spec.batched)
@@ -49,8 +51,8 @@ class Model:
         self._arch, self._toolchain = arch, toolchain
         #: Held while what is served is replaced; calls never take it.
         self._replacing = threading.Lock()
-        self._served = serve(weights, {b.batch: b for b in sorted(buckets, key=lambda b: b.batch)})
-        ARENAS.expect(self._served.arena_bytes)
+        self._served: Served
+        self._adopt(weights, buckets)
 
     @property
     def input_specs(self) -> tuple[InputSpec, ...]:
@@ -143,7 +145,7 @@ class Model:
         """
         arrays, batch = self._check(inputs)
         outputs = [spec.empty(batch) for spec in self._outputs]
-        for start, rows, bucket in plan(batch, tuple(served.buckets)):
+        for start, rows, bucket in served.planner.pieces(batch):
             served.buckets[bucket].runner.run(arrays, start, rows, served.weights, outputs)
         return outputs
 
@@ -169,7 +171,23 @@ class Model:
         with self._replacing:
             served = self._served
             packed = self._schema.pack(weights, served.weights if partial else None)
-            self._served = serve(packed, served.buckets)
+            self._served = serve(packed, served.buckets, served.planner)
+
+    def update(self) -> None:
+        """Adopt what the database has learnt since: compile beside, then swap.
+
+        Calls go on meanwhile, and weights that are refreshed meanwhile stay.
+        """
+        buckets = [self._compile(batch) for batch in self._served.buckets]
+        with self._replacing:
+            self._adopt(self._served.weights, buckets)
+
+    def _adopt(self, weights: PackedWeights, buckets: Sequence[CompiledBucket]) -> None:
+        """Serve with these from now on."""
+        by_batch = {b.batch: b for b in sorted(buckets, key=lambda b: b.batch)}
+        costs = measure(weights, by_batch, self.random_inputs, self._outputs)
+        self._served = serve(weights, by_batch, Planner(costs))
+        ARENAS.expect(self._served.arena_bytes)
 
     def report(self) -> ModelReport:
         """Which record serves which kernel."""

@@ -2,29 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+
+#: Batches up to this many of the largest bucket are planned exactly.
+_EXACT = 2
 
 
-def plan(batch: int, buckets: Sequence[int]) -> list[tuple[int, int, int]]:
-    """Cut a batch into pieces.
+class Planner:
+    """Cuts batches into pieces so that they take the least time.
 
-    The largest bucket is filled as often as it fits; the rest goes to the smallest that holds it.
+    Whether a rest is padded up to a bucket or split over smaller ones is a question of what the
+    buckets cost, which no rule of sizes knows: it is answered by dynamic programming.
 
     Parameters
     ----------
-    batch
-        Rows, at least 1.
-    buckets
-        Rising.
-
-    Returns
-    -------
-    (first row, rows, bucket) of each piece, in order.
+    costs
+        Seconds of one call by bucket.
     """
-    largest = buckets[-1]
-    pieces = [(start, largest, largest) for start in range(0, batch - largest + 1, largest)]
-    done = len(pieces) * largest
-    if done < batch:
-        rest = batch - done
-        pieces.append((done, rest, next(b for b in buckets if b >= rest)))
-    return pieces
+
+    def __init__(self, costs: Mapping[int, float]) -> None:
+        self._largest = max(costs)
+        #: The bucket whose rows are cheapest.
+        self._cheapest = min(costs, key=lambda bucket: (costs[bucket] / bucket, bucket))
+        #: For each batch, the least time and the bucket of its first piece.
+        self._best: list[tuple[float, int]] = [(0.0, 0)]
+        for batch in range(1, _EXACT * self._largest + 1):
+            self._best.append(
+                min(
+                    (cost + self._best[max(0, batch - bucket)][0], -bucket)
+                    for bucket, cost in costs.items()
+                )
+            )
+
+    def pieces(self, batch: int) -> list[tuple[int, int, int]]:
+        """Cut a batch.
+
+        Parameters
+        ----------
+        batch
+            Rows, at least 1.
+
+        Returns
+        -------
+        (first row, rows, bucket) of each piece, in order.
+        """
+        pieces = []
+        start = 0
+        while start < batch:
+            rest = batch - start
+            bucket = -self._best[rest][1] if rest < len(self._best) else self._cheapest
+            rows = min(bucket, rest)
+            pieces.append((start, rows, bucket))
+            start += rows
+        return pieces

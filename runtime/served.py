@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import tvm
 import tvm_ffi
 
 from runtime.compiler import CompiledBucket
-from runtime.plan import plan
+from runtime.outputs import OutputSpec
+from runtime.plan import Planner
 from runtime.program import Program
 from runtime.weights import PackedWeights
 
@@ -17,6 +20,9 @@ from runtime.weights import PackedWeights
 _MAX_PLANS = 4096
 #: Pieces of the longest plan that is kept.
 _MAX_PIECES = 64
+
+#: Calls by which a bucket is timed.
+_RUNS = 7
 
 #: Code, the addresses of what it reads, and the first row that it computes.
 Piece = tuple[tvm_ffi.Function, tvm.runtime.Tensor, int]
@@ -29,6 +35,8 @@ class Served:
     weights: PackedWeights
     #: By batch size, rising.
     buckets: Mapping[int, CompiledBucket]
+    #: Cuts batches into buckets.
+    planner: Planner
     #: Bytes of the arena that any of them needs; 0 if none needs one.
     arena_bytes: int
     #: Plans made so far, by batch; one of a single piece is found again by `single` first.
@@ -54,11 +62,11 @@ class Served:
         return known
 
     def _pieces(self, batch: int) -> tuple[Piece, ...]:
-        sizes, tables = tuple(self.buckets), {}
-        if not 0 < batch <= _MAX_PIECES * sizes[-1]:
+        tables: dict[int, tvm.runtime.Tensor] = {}
+        if not 0 < batch <= _MAX_PIECES * max(self.buckets):
             raise LookupError(batch)
         pieces = []
-        for start, _, bucket in plan(batch, sizes):
+        for start, _, bucket in self.planner.pieces(batch):
             runner = self.buckets[bucket].runner
             if not isinstance(runner, Program):
                 raise LookupError(batch)
@@ -68,7 +76,34 @@ class Served:
         return tuple(pieces)
 
 
-def serve(weights: PackedWeights, buckets: Mapping[int, CompiledBucket]) -> Served:
+def serve(
+    weights: PackedWeights, buckets: Mapping[int, CompiledBucket], planner: Planner
+) -> Served:
     """Bring weights and code together."""
     programs = [b.runner for b in buckets.values() if isinstance(b.runner, Program)]
-    return Served(weights, buckets, max((p.arena_bytes for p in programs), default=0))
+    return Served(weights, buckets, planner, max((p.arena_bytes for p in programs), default=0))
+
+
+def measure(
+    weights: PackedWeights,
+    buckets: Mapping[int, CompiledBucket],
+    inputs: Callable[[int], Sequence[np.ndarray]],
+    outputs: Sequence[OutputSpec],
+) -> dict[int, float]:
+    """Seconds of one call of each bucket, on this host as it is now; the fastest of a few.
+
+    Parameters
+    ----------
+    inputs
+        Makes inputs of a batch that the model accepts.
+    """
+    seconds = {}
+    for batch, bucket in buckets.items():
+        arrays, room = inputs(batch), [spec.empty(batch) for spec in outputs]
+        times = []
+        for _ in range(_RUNS):
+            start = time.perf_counter()
+            bucket.runner.run(arrays, 0, batch, weights, room)
+            times.append(time.perf_counter() - start)
+        seconds[batch] = min(times)
+    return seconds

@@ -141,6 +141,21 @@ def test_records_of_instructions_that_this_host_has_stand_in(
     np.testing.assert_allclose(model(*inputs), torch_scores(small_dlrm, *inputs), atol=1e-5, rtol=0)
 
 
+def test_an_update_adopts_what_the_night_has_found(
+    uses: list[KernelUse], url: str, small_dlrm: Path
+) -> None:
+    with open_store(url) as store, Engine(url, patience_s=60.0) as engine:
+        model = engine.load(small_dlrm, buckets=(BATCH,))
+        assert model.report().buckets[0].from_records == 0
+        for use in uses:
+            _promote(store, use, host_arch(), _trace(use))
+        inputs = model.random_inputs(BATCH)
+        before = model(*inputs)
+        model.update()
+        assert model.report().buckets[0].from_records == len(uses)
+        np.testing.assert_allclose(model(*inputs), before, atol=1e-6, rtol=0)
+
+
 def test_records_of_instructions_that_this_host_lacks_never_serve(
     uses: list[KernelUse], url: str, small_dlrm: Path
 ) -> None:
