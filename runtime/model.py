@@ -171,7 +171,24 @@ class Model:
         with self._replacing:
             served = self._served
             packed = self._schema.pack(weights, served.weights if partial else None)
+            self._probe(packed, served)
             self._served = serve(packed, served.buckets, served.planner)
+
+    def _probe(self, weights: PackedWeights, served: Served) -> None:
+        """Score inputs with new weights before anybody else does.
+
+        Raises
+        ------
+        RefreshError
+            If a score is not finite that is finite with the weights that serve.
+        """
+        batch = min(served.buckets)
+        arrays, runner = self.random_inputs(batch), served.buckets[batch].runner
+        old, new = ([spec.empty(batch) for spec in self._outputs] for _ in range(2))
+        runner.run(arrays, 0, batch, served.weights, old)
+        runner.run(arrays, 0, batch, weights, new)
+        if any((np.isfinite(o) & ~np.isfinite(n)).any() for o, n in zip(old, new, strict=True)):
+            raise RefreshError("the weights make scores that are not finite; the old ones serve on")
 
     def update(self) -> None:
         """Adopt what the database has learnt since: compile beside, then swap.

@@ -76,17 +76,17 @@ def _over_addresses(func: tirx.PrimFunc) -> tirx.PrimFunc:
 
 def _without_allocations(func: tirx.PrimFunc) -> tuple[tirx.PrimFunc, tuple[int, ...]]:
     """Turn temporaries that TVM would allocate in each call into parameters."""
-    found: list[tirx.AllocBuffer] = []
-    tvm_ffi.structural_walk(
-        func.body,
-        (
-            tirx.AllocBuffer,
-            lambda stmt: found.append(stmt) if _size(stmt) >= _STACK_BYTES else None,
-        ),
-    )
-    if not found:
+    #: By buffer: loops that TVM takes apart allocate the same one in each part.
+    sizes: dict[tirx.Var, int] = {}
+
+    def note(stmt: tirx.AllocBuffer) -> None:
+        if _size(stmt) >= _STACK_BYTES:
+            sizes[stmt.buffer] = _size(stmt)
+
+    tvm_ffi.structural_walk(func.body, (tirx.AllocBuffer, note))
+    if not sizes:
         return func, ()
-    params = {s.buffer: address(str(s.buffer.ty.dtype), f"{s.buffer.name}_at") for s in found}
+    params = {b: address(str(b.ty.dtype), f"{b.name}_at") for b in sizes}
 
     def view(stmt: tirx.AllocBuffer) -> tirx.Stmt:
         at = params.get(stmt.buffer)
@@ -94,7 +94,7 @@ def _without_allocations(func: tirx.PrimFunc) -> tuple[tirx.PrimFunc, tuple[int,
 
     body = structural_map(func.body, (tirx.AllocBuffer, view))
     new = tirx.PrimFunc([*func.params, *params.values()], body, func.ret_type, func.attrs)
-    return new, tuple(_size(s) for s in found)
+    return new, tuple(sizes.values())
 
 
 def _size(stmt: tirx.AllocBuffer) -> int:

@@ -15,9 +15,12 @@ from torch import nn
 
 from runtime import Engine, InputError, Model
 from runtime.arenas import ThreadArenas
-from runtime.program import Program
+from runtime.inputs import random_inputs
+from runtime.program import Program, build_program
 from runtime.program.graph import Graph, Source, Step, Value
 from runtime.program.memory import plan_memory
+from runtime.weights import WeightSchema
+from tests.unit.runtime.conftest import torch_scores
 
 
 @st.composite
@@ -213,3 +216,28 @@ def test_a_call_outlives_a_release(served: Model, small_dlrm: Path) -> None:
     finally:
         stop.set()
         thread.join()
+
+
+@pytest.mark.parametrize("at", [0, 0.5, 1])
+def test_kernels_stay_in_order_whatever_their_schedules(small_dlrm: Path, at: float) -> None:
+    """LLVM may inline kernels side by side: what one writes the next one reads."""
+    from tuner.arch import host_arch, simd_of, target_of
+    from tuner.graph.bucket import bucket_module
+    from tuner.graph.prepare import prepare
+    from tuner.importers import import_model
+    from tuner.measure.compile import schedule
+    from tuner.templates import template_for
+    from tuner.workloads import extract_workloads
+
+    prepared = prepare(import_model(small_dlrm))
+    mod = bucket_module(prepared, 8)
+    for use in extract_workloads(mod):
+        configs = template_for(use.facts).space(use.facts, simd_of(host_arch())).configs
+        config = configs[round(at * (len(configs) - 1))]
+        for name in use.functions:
+            scheduled = schedule(use.func, host_arch(), config=config).mod["main"]
+            mod[name] = scheduled.without_attr("global_symbol")
+    program = build_program(mod, prepared.model, 8, target_of(host_arch()))
+    inputs, scores = random_inputs(prepared.model, 8), np.zeros(8, np.float32)
+    program.run(inputs, 0, 8, WeightSchema(prepared).pack(prepared.model.params), [scores])
+    np.testing.assert_allclose(scores, torch_scores(small_dlrm, *inputs), atol=1e-5, rtol=0)

@@ -69,6 +69,19 @@ def test_unknown_wrong_and_broken_weights_are_refused(own: Model) -> None:
     np.testing.assert_array_equal(own(*inputs), before)
 
 
+def test_weights_that_overflow_are_refused(own: Model) -> None:
+    inputs = own.random_inputs(8)
+    before = own(*inputs)
+    # The last layer adds infinities of both signs.
+    last = next(n for n, (shape, _) in own.parameters.items() if shape == (1, 16))
+    bias = next(n for n, (shape, _) in own.parameters.items() if n[:3] == "top" and shape == (16,))
+    signs = np.where(np.arange(16) % 2, 1, -1)
+    huge = {last: np.float32(3e38) * signs[None].astype(np.float32), bias: np.full(16, 1e3, "f4")}
+    with pytest.raises(RefreshError, match="not finite"):
+        own.refresh(huge)
+    np.testing.assert_array_equal(own(*inputs), before)
+
+
 def test_no_call_sees_a_mixture(own: Model, newer: Path, small_dlrm: Path) -> None:
     inputs = own.random_inputs(8)
     old = own(*inputs)
