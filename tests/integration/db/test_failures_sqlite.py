@@ -272,8 +272,7 @@ def _as_nobody(body: Callable[[Path], object]) -> None:
 
 def test_time_spent_waiting_is_bounded(monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
     monkeypatch.setattr(backend, "BUSY_TIMEOUT_S", 0.2)
-    monkeypatch.setattr("db.backend.database.PATIENCE_S", 0.1)
-    with open_store(str(path)) as store:
+    with open_store(str(path), patience_s=0.1) as store:
         holder = sqlite3.connect(path, isolation_level=None)
         holder.execute("BEGIN IMMEDIATE")
         started = time.monotonic()
