@@ -102,7 +102,7 @@ class TestVanished:
     def test_a_server_that_does_not(
         self, server: TemporaryPostgres, store: SqlStore, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("db.backend.database.PATIENCE_S", 0.3)
+        monkeypatch.setattr(store.database, "_patience_s", 0.3)
         store.add_measurements([measurement(1)])
         server.stop()
         try:
