@@ -11,12 +11,13 @@ import sqlalchemy as sa
 
 from db.backend.chunks import chunks
 from db.backend.database import Database
-from db.schema import records
+from db.schema import queue, records
 from db.schema.clock import after
 
 measurements = records.measurements
 promotions = records.promotions
 tuning_records = records.tuning_records
+worker_samples = queue.worker_samples
 
 _key = (
     measurements.c.workload_id,
@@ -52,6 +53,8 @@ class PruneReport:
     removed: int
     #: Tuning records removed, with their traces, because nothing refers to them any more.
     records_removed: int
+    #: Figures of workers over time that were removed because of their age.
+    samples_removed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +110,15 @@ def prune(
         looked_at += seen
         removed += doomed
         records_removed += orphans
-    return PruneReport(looked_at, removed, records_removed)
+    samples = run(partial(_prune_samples, policy=policy, dry_run=dry_run))
+    return PruneReport(looked_at, removed, records_removed, samples)
+
+
+def _prune_samples(connection: sa.Connection, *, policy: RetentionPolicy, dry_run: bool) -> int:
+    old = worker_samples.c.at < after(-86_400 * policy.keep_days)
+    if dry_run:
+        return int(connection.execute(sa.select(sa.func.count()).where(old)).scalar_one())
+    return connection.execute(sa.delete(worker_samples).where(old)).rowcount
 
 
 def _prune_key(

@@ -13,6 +13,7 @@ from db.schema.clock import now
 CLAIMABLE = sa.text("state IN ({})".format(", ".join(f"'{s}'" for s in sorted(CLAIMABLE_STATES))))
 RUNNING = sa.text(f"state = '{JobState.RUNNING}'")
 PAUSED = sa.text("paused_at IS NOT NULL")
+SETBACKS = sa.text("action IN ('fail', 'lose', 'quarantine', 'retry')")
 UNFINISHED = sa.text("state NOT IN ({})".format(", ".join(f"'{s}'" for s in sorted(FINAL_STATES))))
 
 schedules = sa.Table(
@@ -146,6 +147,8 @@ events = sa.Table(
     sa.Column("reason", sa.Text, nullable=False, comment="why, for people"),
     one_of("action", tuple(JobAction)),
     sa.Index("ix_events_job", "job_id", "id"),
+    # What went wrong, in order, among all that went well.
+    sa.Index("ix_events_setbacks", "id", postgresql_where=SETBACKS, sqlite_where=SETBACKS),
     comment="the story of each job, append-only",
 )
 
@@ -168,4 +171,21 @@ workers = sa.Table(
     sa.Column("gone_at", UtcDateTime, comment="declared gone; its jobs were requeued before"),
     sa.Column("gone_reason", sa.Text, comment="why it left, or was declared gone"),
     comment="worker processes, past and present",
+)
+
+worker_samples = sa.Table(
+    "worker_samples",
+    metadata,
+    sa.Column(
+        "worker_id", sa.ForeignKey(workers.c.id), primary_key=True, comment="the worker process"
+    ),
+    sa.Column("at", UtcDateTime, primary_key=True, comment="when it told"),
+    sa.Column("measured", sa.Double, nullable=False, comment="candidates so far"),
+    sa.Column("failed", sa.Double, nullable=False, comment="of them without a latency"),
+    sa.Column("build_s", sa.Double, nullable=False, comment="seconds spent building so far"),
+    sa.Column("measure_s", sa.Double, nullable=False, comment="seconds spent measuring so far"),
+    sa.Column("validate_s", sa.Double, nullable=False, comment="seconds spent comparing so far"),
+    sa.Column("calibrate_s", sa.Double, nullable=False, comment="seconds spent calibrating so far"),
+    sa.Column("fma_gflops", sa.Double, comment="speed of its core at its last calibration"),
+    comment="figures of workers over time: counters that only grow, every few heartbeats",
 )

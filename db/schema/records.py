@@ -10,6 +10,10 @@ from db.schema.catalog import cpu_archs, hosts, toolchains, workloads
 from db.schema.clock import now
 from db.schema.queue import jobs
 
+#: Conditions of the partial indexes. Queries repeat them word for word, or the index is not used.
+FAILED = sa.text("error_signature IS NOT NULL")
+REVOKED = sa.text("revoked_at IS NOT NULL")
+
 tuning_records = sa.Table(
     "tuning_records",
     metadata,
@@ -41,6 +45,7 @@ measurements = sa.Table(
     sa.Column("run_secs", Json, nullable=False, comment="seconds per call, one per repeat"),
     sa.Column("error_kind", sa.Text, comment="see db.domain.measurements.ErrorKind"),
     sa.Column("error_text", sa.Text, comment="what was reported, for people"),
+    sa.Column("error_signature", sa.Text, comment="alike errors have the same; null if it ran"),
     sa.Column("core", sa.Integer, comment="core it was pinned to"),
     sa.Column("threads", sa.Integer, nullable=False, comment="threads of the kernel"),
     sa.Column("calibration", Json, nullable=False, comment="speed of the host at that moment"),
@@ -53,6 +58,14 @@ measurements = sa.Table(
     sa.Index("ix_measurements_key", "workload_id", "arch_id", "toolchain_id", "regime", "median"),
     sa.Index("ix_measurements_job", "job_id", "id"),
     sa.Index("ix_measurements_record", "record_id"),
+    # Errors by what they say, in order; only errors are in it.
+    sa.Index(
+        "ix_measurements_errors",
+        "error_signature",
+        "id",
+        postgresql_where=FAILED,
+        sqlite_where=FAILED,
+    ),
     comment="every attempt, good or bad; append-only, thinned out by prune",
 )
 
@@ -81,6 +94,10 @@ promotions = sa.Table(
     sa.Index("ix_promotions_measurement", "measurement_id"),
     sa.Index("ix_promotions_record", "record_id"),
     sa.Index("ix_promotions_promoted_at", "promoted_at"),
+    # With the one above: what changed between two moments, whatever else there is.
+    sa.Index(
+        "ix_promotions_revoked_at", "revoked_at", postgresql_where=REVOKED, sqlite_where=REVOKED
+    ),
     comment="every record that was the best of its key, in order: the history",
 )
 

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from db.backend.base import Bulk, Insert, dumps
 from db.backend.chunks import chunks
 from db.domain.measurements import Measured, Measurement
+from db.domain.signatures import signature
 from db.errors import NotFound
 from db.schema import catalog, queue, records
 from db.store._part import Part, Row, equal
@@ -72,6 +73,7 @@ _NEW_MEASUREMENTS = Bulk(
         "run_secs",
         "error_kind",
         "error_text",
+        "error_signature",
         "core",
         "threads",
         "calibration",
@@ -229,6 +231,7 @@ class Measurements(Part):
                 f"[{','.join(map(repr, m.run_secs))}]",
                 None if m.error_kind is None else str(m.error_kind),
                 m.error_text,
+                None if m.error_kind is None else signature(str(m.error_kind), m.error_text),
                 m.core,
                 m.threads,
                 written[id(m.calibration)],

@@ -10,11 +10,18 @@ import sqlalchemy as sa
 from db.domain.jobs import WorkerInfo
 from db.errors import NotFound
 from db.schema import queue
-from db.schema.clock import now
+from db.schema.clock import after, now
 from db.store._moves import jobs, locked, move_after_failure
 from db.store._part import Part, Row
 
 workers = queue.workers
+samples = queue.worker_samples
+
+#: Seconds between two samples of a worker: enough for a timeline, and a night stays small.
+SAMPLE_EVERY_S = 15.0
+
+#: Counters that a sample holds.
+_COUNTERS = ("measured", "failed", "build_s", "measure_s", "validate_s", "calibrate_s")
 
 
 class Workers(Part):
@@ -45,7 +52,14 @@ class Workers(Part):
             .values(values)
             .returning(workers.c.drain_reason)
         )
-        row = self._db.write(lambda connection: connection.execute(statement).first())
+
+        def body(connection: sa.Connection) -> Row | None:
+            row = connection.execute(statement).first()
+            if row is not None and stats:
+                connection.execute(_sample(worker, stats))
+            return row
+
+        row = self._db.write(body)
         if row is None:
             raise NotFound(f"unknown worker {worker!r}; register it with register_worker first")
         return row.drain_reason  # type: ignore[no-any-return]
@@ -81,6 +95,19 @@ class Workers(Part):
             query = query.where(workers.c.gone_at.is_(None))
         rows = self._db.read(lambda connection: connection.execute(query).all())
         return [_info(row) for row in rows]
+
+
+def _sample(worker: str, stats: Mapping[str, float]) -> sa.Insert:
+    """Insert a sample, unless the worker has a fresh one."""
+    fresh = sa.exists().where(samples.c.worker_id == worker, samples.c.at > after(-SAMPLE_EVERY_S))
+    values: dict[str, sa.ColumnElement[Any]] = {
+        "worker_id": sa.literal(worker),
+        "at": now(),
+        "fma_gflops": sa.literal(stats.get("fma_gflops"), sa.Double()),
+    }
+    for name in _COUNTERS:
+        values[name] = sa.literal(float(stats.get(name, 0.0)), sa.Double())
+    return sa.insert(samples).from_select(list(values), sa.select(*values.values()).where(~fresh))
 
 
 def _info(row: Row) -> WorkerInfo:
