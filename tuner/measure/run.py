@@ -12,8 +12,9 @@ import tvm
 from db import ErrorKind
 from tuner.measure.compile import failure_line, load_kernel
 from tuner.measure.data import fresh_lookups, looks_up
+from tuner.measure.quiet import Pacemaker, Timer, in_turns, quietest
 from tuner.measure.reference import Case, make_cases
-from tuner.measure.types import Failure, MeasureOptions, RunResult, spread
+from tuner.measure.types import Failure, MeasureOptions, RunResult
 from tuner.workloads.facts import Facts, facts_of
 
 
@@ -28,6 +29,8 @@ class _Bench:
     nbytes: int
     #: Draws the rows that are looked up next.
     rng: np.random.Generator = field(default_factory=lambda: np.random.default_rng(2))
+    #: What candidates run beside.
+    pace: Pacemaker | None = None
 
     @property
     def arguments(self) -> list[tvm.runtime.Tensor]:
@@ -37,9 +40,7 @@ class _Bench:
 
 #: Most recently used last.
 _benches: dict[str, _Bench] = {}
-#: A candidate is looked at by repeats of this part of the usual length before it is measured.
-_SHORT, _SHORT_REPEATS = 8, 3
-#: Index sets drawn for one repeat.
+#: Index sets drawn for one window.
 _MOST_LOOKUPS = 10_000
 #: Room for the data of workloads that are tuned in turns.
 _ROOM = 2 << 30
@@ -69,18 +70,10 @@ def run_kernel(
     failure, error = _check(bench, kernel)
     if failure is not None:
         return RunResult(failure=failure, error=error)
-    number = _number(bench, kernel, options)
-    if best is not None:
-        short = _times(bench, kernel, max(1, number // _SHORT), _SHORT_REPEATS)
-        if min(short) > options.give_up_factor * best:
-            return RunResult(tuple(short), error)
-    secs = _times(bench, kernel, number, options.repeats)
-    for _ in range(options.noisy_rounds):
-        if spread(secs) <= options.noise:
-            break
-        # Noise only ever slows a kernel down: of two rounds the quieter one tells more.
-        again = _times(bench, kernel, number, options.repeats)
-        secs = min(secs, again, key=spread)
+    run = _timer(bench, kernel, options)
+    secs = quietest(run, bench.pace, best, options)
+    if bench.pace is None or secs[0] < bench.pace.floor:
+        bench.pace = Pacemaker(run, secs[0])
     return RunResult(tuple(secs), error)
 
 
@@ -92,11 +85,8 @@ def compare_kernels(
     kernels = [load_kernel(code) for code in codes]
     checks = [_check(bench, kernel) for kernel in kernels]
     sound = [i for i, (failure, _) in enumerate(checks) if failure is None]
-    numbers = {i: _number(bench, kernels[i], options) for i in sound}
-    secs: dict[int, list[float]] = {i: [] for i in sound}
-    for _ in range(options.repeats):
-        for i in sound:
-            secs[i].append(_time(bench, kernels[i], numbers[i]))
+    columns = in_turns([_timer(bench, kernels[i], options) for i in sound], options)
+    secs = dict(zip(sound, columns, strict=True))
     return [
         RunResult(tuple(secs.get(i, ())), error, failure)
         for i, (failure, error) in enumerate(checks)
@@ -117,16 +107,13 @@ def _check(bench: _Bench, kernel: tvm.runtime.Module) -> tuple[Failure | None, f
     return None, largest
 
 
-def _number(bench: _Bench, kernel: tvm.runtime.Module, options: MeasureOptions) -> int:
-    """Calls per repeat, so that one lasts `min_repeat_s`."""
+def _timer(bench: _Bench, kernel: tvm.runtime.Module, options: MeasureOptions) -> Timer:
+    """What runs a kernel for a window of `min_repeat_s`."""
     once = max(_time(bench, kernel, 1), 1e-8)
     few = max(1, min(1000, int(options.min_repeat_s / 10 / once)))
     once = max(statistics.median([_time(bench, kernel, few) for _ in range(3)]), 1e-9)
-    return max(1, int(options.min_repeat_s / once))
-
-
-def _times(bench: _Bench, kernel: tvm.runtime.Module, number: int, repeats: int) -> list[float]:
-    return [_time(bench, kernel, number) for _ in range(repeats)]
+    number = max(1, int(options.min_repeat_s / once))
+    return lambda: _time(bench, kernel, number)
 
 
 def _time(bench: _Bench, kernel: tvm.runtime.Module, number: int) -> float:

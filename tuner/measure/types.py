@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from db import ErrorKind
@@ -13,15 +13,16 @@ from db import ErrorKind
 class MeasureOptions:
     """How one candidate is measured."""
 
-    #: Shortest repeat, in seconds: the number of calls in it is chosen so.
-    min_repeat_s: float = 0.02
-    #: Repeats of a candidate that is worth it.
+    #: Shortest window, in seconds: the number of calls in it is chosen so.
+    min_repeat_s: float = 0.002
+    #: Windows that count, the fastest ones: see `tuner.measure.quiet`.
     repeats: int = 5
-    #: Interquartile range over the median above which a round of repeats is suspicious.
-    noise: float = 0.05
-    #: Rounds by which a suspicious one is repeated, at most.
-    noisy_rounds: int = 2
-    #: A candidate slower than this times the best one so far is measured by short repeats only.
+    #: A kernel that takes at most this much longer than its fastest window, relative, ran on a
+    #: quiet core.
+    noise: float = 0.03
+    #: How long to wait for quiet moments of the core, in seconds.
+    patience_s: float = 0.2
+    #: A candidate slower than this times the best one so far is given up after a first look.
     give_up_factor: float = 1.1
     #: Longest build, in seconds.
     build_deadline_s: float = 20.0
@@ -66,7 +67,7 @@ class BuildResult:
 class RunResult:
     """A measured candidate, or why there is no latency."""
 
-    #: Seconds per call, one per repeat; empty on failure.
+    #: Seconds per call, one per window; empty on failure.
     run_secs: tuple[float, ...] = ()
     #: Largest error against double precision, relative to the largest magnitude of the output.
     error: float | None = None
@@ -78,11 +79,3 @@ class RunResult:
     def median(self) -> float:
         """Median seconds per call; infinite on failure."""
         return statistics.median(self.run_secs) if self.run_secs else float("inf")
-
-
-def spread(secs: Sequence[float]) -> float:
-    """Interquartile range over the median."""
-    if len(secs) < 2:
-        return 0.0
-    first, middle, third = statistics.quantiles(secs, n=4, method="inclusive")
-    return (third - first) / middle

@@ -33,7 +33,7 @@ def main(x: T.Buffer((8, 16), "float32"), y: T.Buffer((8, 16), "float32")):
     for i, j in T.grid(9, 16):
         beyond[i, j] = x[i % 8, j] * T.float32(2)
 """
-OPTIONS = MeasureOptions(min_repeat_s=1e-4, repeats=2, noisy_rounds=0)
+OPTIONS = MeasureOptions(min_repeat_s=1e-4, repeats=2, patience_s=0.0)
 
 
 def parse(source: str) -> tvm.tirx.PrimFunc:

@@ -1,0 +1,110 @@
+"""Timing on a core that others slow down now and then: by short windows, beside a known kernel.
+
+On a shared host a core has quiet and busy moments of milliseconds to seconds; in busy ones a
+kernel that lives in caches may take twice its time. Noise only ever slows a kernel down, so the
+fastest windows tell what it takes; but were there quiet ones among them? A candidate therefore
+runs in turns with the workload's fastest kernel so far: while that one does not reach the time it
+once had, the core is busy, and the windows go on.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from tuner.measure.types import MeasureOptions
+
+#: Runs a kernel for one window and returns its seconds per call.
+Timer = Callable[[], float]
+
+#: Turns by which a candidate is looked at before it is measured.
+_LOOK = 3
+#: Windows of a kernel that has nothing to run beside, as multiples of those that are kept.
+_ALONE = 4
+#: Candidates in a row that met no quiet turn, after which the host counts as slower than it was.
+_DRIFTED = 5
+
+
+@dataclass(slots=True)
+class Pacemaker:
+    """The fastest kernel of a workload so far, and how fast it is when nothing disturbs it."""
+
+    time: Timer
+    #: Seconds per call of its fastest window.
+    floor: float
+    #: Candidates measured beside it in a row that met no quiet turn.
+    missed: int = field(default=0)
+
+    def window(self) -> float:
+        """Run for one window; seconds per call."""
+        secs = self.time()
+        self.floor = min(self.floor, secs)
+        return secs
+
+
+def quietest(
+    candidate: Timer, pace: Pacemaker | None, best: float | None, options: MeasureOptions
+) -> list[float]:
+    """Time a candidate: its `options.repeats` fastest windows, rising.
+
+    Parameters
+    ----------
+    candidate
+        Runs it for one window.
+    pace
+        What it runs in turns with; None if nothing of this workload ran before.
+    best
+        Seconds per call of the best one known: a candidate that is slower than
+        `options.give_up_factor` times that at a first look is given up after it.
+    """
+    if pace is None:
+        windows = [candidate() for _ in range(options.repeats * _ALONE)]
+        return _fastest(windows, options.repeats)
+    turns = [(pace.window(), candidate()) for _ in range(_LOOK)]
+    if best is not None:
+        # Both ran under the same conditions, whatever these are.
+        ratio = statistics.median(ours / beside for beside, ours in turns)
+        if min(ratio * pace.floor, _fastest_of(turns)) > options.give_up_factor * best:
+            return _fastest([ours for _, ours in turns], options.repeats)
+    start = time.perf_counter()
+    while _quiet(turns, pace, options) < options.repeats:
+        if time.perf_counter() - start > options.patience_s and len(turns) >= options.repeats:
+            break
+        turns.append((pace.window(), candidate()))
+    _note(turns, pace, options)
+    return _fastest([ours for _, ours in turns], options.repeats)
+
+
+def in_turns(timers: list[Timer], options: MeasureOptions) -> list[list[float]]:
+    """Time several kernels in turns
+
+    Returns
+    -------
+    Of each its windows in the `options.repeats` turns that took the least time in all.
+    """
+    turns = [[run() for run in timers] for _ in range(options.repeats * _ALONE)]
+    turns.sort(key=sum)
+    return [list(column) for column in zip(*turns[: options.repeats], strict=True)]
+
+
+def _quiet(turns: list[tuple[float, float]], pace: Pacemaker, options: MeasureOptions) -> int:
+    return sum(beside <= (1.0 + options.noise) * pace.floor for beside, _ in turns)
+
+
+def _note(turns: list[tuple[float, float]], pace: Pacemaker, options: MeasureOptions) -> None:
+    if _quiet(turns, pace, options):
+        pace.missed = 0
+        return
+    pace.missed += 1
+    if pace.missed >= _DRIFTED:
+        pace.floor, pace.missed = min(beside for beside, _ in turns), 0
+
+
+def _fastest(windows: list[float], count: int) -> list[float]:
+    return sorted(windows)[:count]
+
+
+def _fastest_of(turns: list[tuple[float, float]]) -> float:
+    return min(ours for _, ours in turns)
