@@ -16,7 +16,7 @@ FLOOR = 3
 #: Trials without news that halve the chance of some.
 HALF_LIFE = 4.0
 #: Part of the model's time below which what may be won is not worth a trial.
-WORTH = 0.001
+WORTH = 0.0003
 #: Schedules hardly ever reach the roofline; this part of what separates them from it is won.
 _WINNABLE = 0.5
 #: Seconds of a trial before the first was timed.

@@ -14,13 +14,12 @@ from tuner.arch import Simd
 from tuner.cost_model.table import Table
 from tuner.templates import Config
 from tuner.templates.blocks import VECTOR
+from tuner.templates.tiles import PORTS, cycles
 from tuner.workloads.facts import Facts
 
 #: Axes of the block that a workload is named for; more are left out.
 _AXES = 4
 _FLOAT_BYTES = 4
-#: Cycles until an FMA has its result, and FMAs or loads that start in one.
-_LATENCY, _PORTS = 4.0, 2.0
 
 
 def config_features(facts: Facts, simd: Simd, configs: Sequence[Config]) -> Table:
@@ -71,7 +70,7 @@ def _tile(config: Mapping[str, int], axes: Sequence[int], simd: Simd) -> dict[st
     vectors = panels * max(1, VECTOR // simd.lanes)
     depth = config.get("k_block") or axes[-1]
     return {
-        "tile.cycles": math.log2(_cycles(axes, rows, panels, max(1, VECTOR // simd.lanes))),
+        "tile.cycles": math.log2(_busy(axes, rows, panels, max(1, VECTOR // simd.lanes))),
         "tile.accumulators": rows * vectors,
         "tile.registers": (vectors * (rows + 1) + 1) / simd.registers,
         "tile.reuse": rows * vectors / (rows + vectors),
@@ -81,20 +80,7 @@ def _tile(config: Mapping[str, int], axes: Sequence[int], simd: Simd) -> dict[st
     }
 
 
-def _cycles(axes: Sequence[int], rows: int, panels: int, per_panel: int) -> float:
+def _busy(axes: Sequence[int], rows: int, panels: int, per_panel: int) -> float:
     """Cycles that all tiles take for a step of K, over those of FMAs that never wait."""
-
-    def tile(rows: int, panels: int) -> float:
-        vectors = per_panel * panels
-        busy = max(rows * vectors, rows + vectors) / _PORTS
-        return max(busy, _LATENCY) if vectors and rows else 0.0
-
     height, width = (axes[-3], -(-axes[-2] // VECTOR)) if len(axes) >= 3 else (rows, panels)
-    (down, low), (across, slim) = divmod(height, rows), divmod(width, panels)
-    taken = (
-        down * across * tile(rows, panels)
-        + across * tile(low, panels)
-        + down * tile(rows, slim)
-        + tile(low, slim)
-    )
-    return taken * _PORTS / (height * width * per_panel)
+    return cycles(height, width, rows, panels, per_panel) * PORTS / (height * width * per_panel)

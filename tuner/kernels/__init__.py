@@ -12,11 +12,12 @@ from __future__ import annotations
 import tvm
 
 from tuner.kernels.prefetch import Prefetch, insert_prefetches
+from tuner.kernels.stream import Stream, insert_streams
 from tuner.kernels.write import annotate, written_out
 
-__all__ = ["Prefetch", "annotate", "lower_annotations"]
+__all__ = ["Prefetch", "Stream", "annotate", "lower_annotations"]
 
 
 def lower_annotations(mod: tvm.IRModule) -> tvm.IRModule:
     """Turn the annotations of a scheduled ``main`` into code."""
-    return insert_prefetches(written_out(mod))
+    return insert_streams(insert_prefetches(written_out(mod)))

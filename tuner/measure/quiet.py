@@ -78,7 +78,7 @@ def quietest(
 
 
 def in_turns(timers: list[Timer], options: MeasureOptions) -> list[list[float]]:
-    """Time several kernels in turns
+    """Time several kernels in turns.
 
     Returns
     -------

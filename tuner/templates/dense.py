@@ -3,7 +3,8 @@
 One tile keeps ``rows * panels`` accumulators in registers while K runs; each step of K loads
 `panels` vectors of weights in order and broadcasts `rows` activations. Bias and activation are
 applied to the finished tile. With ``k_block``, K is cut so that the panels of one cut stay in the
-L1 cache while all rows pass over them.
+L1 cache while all rows pass over them. Weights that no cache of a core holds are prefetched: one
+stream per panel is more than hardware prefetchers keep up with.
 
 A tile need divide neither the batch nor the panels: TVM is asked to peel the last one off, so that
 the others run without guards. Lanes are never guarded: that would turn vectors into scalars. Where
@@ -16,22 +17,20 @@ from __future__ import annotations
 from tvm.s_tir import Schedule
 
 from tuner.arch import Simd
-from tuner.templates.base import Config, ConfigSpace, Knob, Template, divisors
+from tuner.kernels import Stream
+from tuner.templates.base import Config, ConfigSpace, Knob, Template
 from tuner.templates.blocks import VECTOR, name_of, tile_block
 from tuner.templates.elementwise import schedule_rest
+from tuner.templates.tiles import cycles, registers, reuse, tile_panels, tile_rows, unrolls
 from tuner.workloads.facts import Facts
 
-#: Largest tile: more rows than this leave no register for a panel.
-_MAX_ROWS, _MAX_PANELS = 28, 8
-#: Rows of tiles that fill the registers of avx2 or avx512, whatever the batch.
-_FULL_ROWS = (5, 6, 7, 8, 9, 10, 12, 14)
-#: Panels of such tiles, whatever N.
-_FULL_PANELS = (2, 3, 4, 5, 6)
 _K_BLOCKS = (0, 128, 256)
+#: Steps of K by which weights are prefetched into the first cache level.
+_AHEAD, _L1 = (0, 8), 3
+#: Bytes of weights from which on that can help, and panels whose addresses registers can hold.
+_LARGE, _FEW_PANELS = 1 << 19, 3
 #: Asks TVM to peel the last tile off a loop, so that the others need no guard.
 _PARTITION = "pragma_loop_partition_hint"
-#: Cycles from the start of an FMA to its result, and FMAs (or loads) that start in a cycle.
-_LATENCY, _PORTS = 4.0, 2.0
 #: Tiles that take more cycles than this times the fewest cannot win.
 _SLOWEST = 2.0
 #: Tiles that multiply less than this part of the best one's per load cannot win.
@@ -52,26 +51,28 @@ class DenseTemplate(Template):
         batch, padded, depth = facts.extents["dense"]
         panels = padded // VECTOR
         per_panel = VECTOR // simd.lanes
-        rows_of_tiles, panels_of_tiles = _rows(batch), _panels(panels)
+        rows_of_tiles, panels_of_tiles = tile_rows(batch), tile_panels(panels)
 
         tiles = {
-            (rows, columns): _reuse(rows, per_panel * columns)
+            (rows, columns): reuse(rows, per_panel * columns)
             for rows in rows_of_tiles
             for columns in panels_of_tiles
-            if _registers(rows, per_panel * columns) <= simd.registers
+            if registers(rows, per_panel * columns) <= simd.registers
         }
         densest = max(tiles.values())
-        fastest = min(_cycles(batch, panels, *tile, per_panel) for tile in tiles)
+        fastest = min(cycles(batch, panels, *tile, per_panel) for tile in tiles)
 
         def allowed(c: Config) -> bool:
             tile = (c["rows"], c["panels"])
             if tiles.get(tile, 0.0) < _LEAST_REUSE * densest:
                 return False
-            if _cycles(batch, panels, *tile, per_panel) > _SLOWEST * fastest:
+            if cycles(batch, panels, *tile, per_panel) > _SLOWEST * fastest:
                 return False
             # Rows done one tile after the other are buffered with the columns that count only.
             uneven = batch % c["rows"] or panels % c["panels"] or "dense_unpad" in facts.extents
             if c["columns_outer"] == 0 and uneven:
+                return False
+            if c["ahead"] and c["panels"] > _FEW_PANELS:
                 return False
             if c["k_block"]:
                 # Cutting K pays only where the same panels are read for several row tiles.
@@ -85,9 +86,14 @@ class DenseTemplate(Template):
             (
                 Knob("rows", rows_of_tiles, "rows of the register tile"),
                 Knob("panels", panels_of_tiles, "panels of 16 columns in the tile"),
-                Knob("unroll", _unrolls(depth), "steps of K unrolled"),
+                Knob("unroll", unrolls(depth), "steps of K unrolled"),
                 Knob("columns_outer", (1, 0) if batch > 1 else (1,), "1: weights stay in cache"),
                 Knob("k_block", _K_BLOCKS if batch > 8 else (0,), "K cut to this; 0: not cut"),
+                Knob(
+                    "ahead",
+                    _AHEAD if 4 * padded * depth >= _LARGE else (0,),
+                    "steps of K by which weights are prefetched; 0: not at all",
+                ),
             ),
             allowed,
         )
@@ -100,9 +106,9 @@ class DenseTemplate(Template):
 
         def rank(c: Config) -> tuple[float, ...]:
             tile = (c["rows"], c["panels"])
-            cycles = _cycles(batch, padded // VECTOR, *tile, per_panel)
-            loads = -_reuse(c["rows"], per_panel * c["panels"])
-            return (c["k_block"], 1 - c["columns_outer"], cycles, loads, -c["unroll"])
+            busy = cycles(batch, padded // VECTOR, *tile, per_panel)
+            loads = -reuse(c["rows"], per_panel * c["panels"])
+            return (c["k_block"], c["ahead"], 1 - c["columns_outer"], busy, loads, -c["unroll"])
 
         return min(space.configs, key=rank)
 
@@ -150,6 +156,9 @@ class DenseTemplate(Template):
         else:
             k_out, k_in = sch.split(depth, [None, config["unroll"]])
             sch.reorder(k_out, k_in, row, panel, lane)
+        if config["ahead"]:
+            steps = k_mid if config["k_block"] else k_out
+            Stream(axis=1, ahead=config["ahead"], level=_L1).annotate(sch, steps)
         for loop in (k_in, row, panel):
             sch.unroll(loop)
         sch.vectorize(lane)
@@ -159,47 +168,3 @@ class DenseTemplate(Template):
         sch.unroll(loops[-2])
         if not config["k_block"]:
             sch.unroll(loops[-3])
-
-
-def _rows(batch: int) -> tuple[int, ...]:
-    """Rows that a tile may have."""
-    full = {rows for rows in _FULL_ROWS if rows < batch}
-    return tuple(sorted(full.union(divisors(batch, _MAX_ROWS))))
-
-
-def _panels(panels: int) -> tuple[int, ...]:
-    """Panels that a tile may have."""
-    full = {n for n in _FULL_PANELS if n < panels}
-    return tuple(sorted(full.union(divisors(panels, _MAX_PANELS))))
-
-
-def _registers(rows: int, vectors: int) -> int:
-    """Accumulators, one broadcast activation, and the weights unless they are used only once."""
-    return rows * vectors + 1 + (vectors if rows > 1 else 0)
-
-
-def _reuse(rows: int, vectors: int) -> float:
-    """Multiplications per load: what a tile asks of the load ports."""
-    return rows * vectors / (rows + vectors)
-
-
-def _unrolls(depth: int) -> tuple[int, ...]:
-    steps = divisors(depth, 8)
-    return steps if depth > 16 or depth in steps else (*steps, depth)
-
-
-def _cycles(batch: int, panels: int, rows: int, columns: int, per_panel: int) -> float:
-    """Cycles for one step of K over the whole layer: what the ports allow."""
-
-    def tile(rows: int, columns: int) -> float:
-        vectors = per_panel * columns
-        busy = max(rows * vectors, rows + vectors) / _PORTS
-        return max(busy, _LATENCY) if rows * columns else 0.0
-
-    tall, low = divmod(batch, rows)
-    wide, narrow = divmod(panels, columns)
-    return (
-        tall * (wide * tile(rows, columns) + tile(rows, narrow))
-        + wide * tile(low, columns)
-        + tile(low, narrow)
-    )

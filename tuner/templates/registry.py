@@ -19,7 +19,7 @@ from tuner.templates.pair_dots import PairDotsTemplate
 from tuner.workloads.facts import Facts
 
 #: Part of the toolchain's identity: records made by other templates are not taken for ours.
-TEMPLATE_VERSION = "2"
+TEMPLATE_VERSION = "3"
 
 _DEFAULT = DefaultTemplate()
 _TEMPLATES: tuple[Template, ...] = (

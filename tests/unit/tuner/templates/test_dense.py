@@ -10,7 +10,7 @@ import tvm
 from tvm import te
 
 from tuner.arch import host_arch, resolve, runs_on, simd_of
-from tuner.measure.compile import llvm_ir, load_kernel, schedule
+from tuner.measure.compile import llvm_ir, load_kernel, schedule, trace_text
 from tuner.ops import dense, pack_dense, packed_shape
 from tuner.templates import template_for
 from tuner.templates.base import Config
@@ -30,6 +30,7 @@ SHAPES = (
     (29, 31, 48),
     (64, 64, 415),
     (100, 256, 13),
+    (8, 1024, 192),
 )
 
 
@@ -49,8 +50,11 @@ def some(configs: tuple[Config, ...], facts: Facts) -> list[Config]:
     batch, padded, _ = facts.extents["dense"]
     rows = [c for c in configs if batch % c["rows"]]
     panels = [c for c in configs if (padded // 16) % c["panels"]]
+    ahead = [c for c in configs if c["ahead"]]
     rng = random.Random(0)
-    return [c for part in (rows, panels, configs) for c in rng.sample(part, min(2, len(part)))]
+    return [
+        c for part in (rows, panels, ahead, configs) for c in rng.sample(part, min(2, len(part)))
+    ]
 
 
 @pytest.mark.parametrize("level", LEVELS)
@@ -72,6 +76,25 @@ def test_every_configuration_computes_the_layer(level: str, shape: tuple[int, in
         out = tvm.runtime.tensor(np.full((batch, n), np.nan, np.float32))
         kernel["main"](*(tvm.runtime.tensor(a) for a in (x, packed, b)), out)
         np.testing.assert_allclose(out.numpy(), expected, rtol=1e-4, atol=1e-4, err_msg=str(config))
+
+
+def test_weights_beyond_a_cores_caches_can_be_prefetched() -> None:
+    """By as many instructions as a pass of the innermost loop reads lines, in a replay too."""
+    arch = resolve("avx512")
+    func = layer(8, 1024, 192)
+    facts = facts_of(func)
+    space = template_for(facts).space(facts, simd_of(arch))
+    config = next(
+        c
+        for c in space.configs
+        if c["ahead"] and c["panels"] == 3 and c["rows"] == 8 and c["unroll"] == 2
+    )
+    done = schedule(func, arch, config=config)
+    replayed = schedule(func, arch, trace=trace_text(done.trace))
+    for mod in (done.mod, replayed.mod):
+        assert mod.script().count("T.prefetch(") == 2 * 3
+    small = facts_of(layer(8, 64, 192))
+    assert all(not c["ahead"] for c in template_for(small).space(small, simd_of(arch)).configs)
 
 
 @pytest.mark.parametrize("level", LEVELS)
