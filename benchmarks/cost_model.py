@@ -177,7 +177,7 @@ def main() -> None:
             print(f"measuring for {args.seconds:.0f} s …", flush=True)
             model = Path(folder) / "dlrm.pt2"
             export_dlrm(model)
-            options = MeasureOptions(min_repeat_s=0.004, repeats=3, give_up_factor=2.0)
+            options = MeasureOptions(give_up_factor=2.0)
             archs = [host_arch(), resolve("avx2")]
             collect(store, model, archs, (16,), args.seconds, options)
         report(store, args.k, args.smallest, args.rows, with_stores=args.stores)

@@ -197,7 +197,7 @@ def main() -> None:
     arch = resolve(args.arch)
     if not runs_on(arch, host_arch()):
         parser.error(f"this CPU cannot run code for {arch.name}")
-    options = MeasureOptions(min_repeat_s=0.005, repeats=5)
+    options = MeasureOptions()
     layers = [Layer(*cell) for cell in itertools.product(args.batch, args.k, args.n)]
     with tempfile.TemporaryDirectory() as folder:
         if simd_of(arch).lanes == AVX2_LANES:

@@ -153,7 +153,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10.0, help="tuning time of each cell")
     parser.add_argument("--rounds", type=int, default=15, help="turns of the comparison")
     args = parser.parse_args()
-    options = MeasureOptions(min_repeat_s=0.01, repeats=3)
+    options = MeasureOptions()
     cells = [Cell(batch, hots) for hots in HOTS for batch in BATCHES]
     listed = Cell(1, _LIST)
     tools = LocalBuilder(options), LocalMeasurer(options)

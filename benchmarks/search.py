@@ -53,7 +53,7 @@ def against_upstream(folder: Path, model: Path, batch: int, seconds: float, stra
         f"trials; within 5 % after {near.at:.1f} s and {near.trials} trials",
         flush=True,
     )
-    theirs = _upstream.tune(model, batch, seconds, MeasureOptions(min_repeat_s=0.005))
+    theirs = _upstream.tune(model, batch, seconds, MeasureOptions())
     print(
         f"tune_relax: {1e6 * theirs.latency:.0f} µs after {seconds:.0f} s and {theirs.trials} "
         f"trials; {theirs.tuned} of {theirs.tasks} tasks have a schedule"
@@ -75,7 +75,7 @@ def against_upstream(folder: Path, model: Path, batch: int, seconds: float, stra
 
 def measured_spaces(store: Store, model: Path, seconds: float, buckets: list[int]) -> None:
     """Measure what the database does not have yet."""
-    options = MeasureOptions(min_repeat_s=0.004, repeats=3, give_up_factor=2.0)
+    options = MeasureOptions(give_up_factor=2.0)
     left = collect(store, model, [resolve("host"), resolve("avx2")], buckets, seconds, options)
     if left:
         print(f"{left} configurations were left after {seconds:.0f} s; spaces cut off do not count")

@@ -137,7 +137,7 @@ def main() -> None:
     args = parser.parse_args()
     kernels = {name: f for name, f in functions().items() if args.only in name}
     upstream = _tune_tir.tune(list(kernels.values()), args.seconds) if args.upstream else []
-    options = MeasureOptions(min_repeat_s=0.01, repeats=5)
+    options = MeasureOptions()
     builder, measurer = LocalBuilder(options), LocalMeasurer(options)
     print(f"{host_arch().name}, one core, {args.seconds:.0f} s for each search\n")
     print(f"{'':27}|{'µs per call, in turns':^38} |{'trials per second':^29} |")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import statistics
 import time
 from dataclasses import dataclass, field
@@ -40,6 +41,8 @@ class _Bench:
 
 #: Most recently used last.
 _benches: dict[str, _Bench] = {}
+#: A kernel that wins is loaded for its next comparisons, too.
+_loaded = functools.lru_cache(maxsize=16)(load_kernel)
 #: Index sets drawn for one window.
 _MOST_LOOKUPS = 10_000
 #: Room for the data of workloads that are tuned in turns.
@@ -66,7 +69,7 @@ def run_kernel(
 ) -> RunResult:
     """See `tuner.measure.base.Measurer.run`."""
     bench = _bench_of(workload, tir, options)
-    kernel = load_kernel(code)
+    kernel = _loaded(code)
     failure, error = _check(bench, kernel)
     if failure is not None:
         return RunResult(failure=failure, error=error)
@@ -82,7 +85,7 @@ def compare_kernels(
 ) -> list[RunResult]:
     """See `tuner.measure.base.Measurer.compare`."""
     bench = _bench_of(workload, tir, options)
-    kernels = [load_kernel(code) for code in codes]
+    kernels = [_loaded(code) for code in codes]
     checks = [_check(bench, kernel) for kernel in kernels]
     sound = [i for i, (failure, _) in enumerate(checks) if failure is None]
     columns = in_turns([_timer(bench, kernels[i], options) for i in sound], options)

@@ -21,7 +21,7 @@ class MeasureOptions:
     #: quiet core.
     noise: float = 0.03
     #: How long to wait for quiet moments of the core, in seconds.
-    patience_s: float = 0.2
+    patience_s: float = 0.1
     #: A candidate slower than this times the best one so far is given up after a first look.
     give_up_factor: float = 1.1
     #: Longest build, in seconds.
