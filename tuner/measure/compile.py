@@ -16,7 +16,7 @@ from tvm.s_tir.schedule import Trace
 from db import CpuArch, ErrorKind
 from tuner.arch import simd_of, target_of
 from tuner.errors import InvalidSchedule
-from tuner.kernels import lower_annotations
+from tuner.kernels import lower
 from tuner.measure.types import BuildResult, Failure
 from tuner.templates import scheduled
 from tuner.templates.fallbacks import first_line
@@ -56,7 +56,7 @@ def schedule(
         else:
             sch = new()
             Trace.apply_json_to_schedule(json.loads(trace), sch)
-        return Scheduled(lower_annotations(sch.mod), sch.trace)
+        return Scheduled(lower(sch.mod), sch.trace)
     except Exception as error:
         raise InvalidSchedule(failure_line(error)) from error
 
