@@ -113,23 +113,34 @@ def tile_block(sch: Schedule, anchor: SBlockRV, rank: int) -> tuple[SBlockRV, li
 def _followers(sch: Schedule, anchor: SBlockRV) -> list[SBlockRV]:
     """Blocks that read the anchor's result, directly or not, in order."""
     # TVM calls blocks that write parts of one result producers of each other.
-    results = {name_of(sch, b) for b in sch.get_output_blocks(sch.get_sblock("root"))}
-    reached = {name_of(sch, anchor)} - results
-    followers = []
-    for block in children(sch):
-        if any(name_of(sch, p) in reached for p in sch.get_producers(block)):
-            followers.append(block)
-            if name_of(sch, block) not in results:
-                reached.add(name_of(sch, block))
-    return followers
+    results = _results(sch)
+    reached: set[str] = set()
+    # From consumer to consumer: a function may hold many blocks that have nothing to do with this.
+    waiting = [anchor] if name_of(sch, anchor) not in results else []
+    while waiting:
+        for consumer in sch.get_consumers(waiting.pop()):
+            name = name_of(sch, consumer)
+            if name not in reached:
+                reached.add(name)
+                if name not in results:
+                    waiting.append(consumer)
+    if not reached:
+        return []
+    return [b for b in children(sch) if name_of(sch, b) in reached]
+
+
+def _results(sch: Schedule) -> set[str]:
+    """Names of the blocks that write what the function returns."""
+    return {name_of(sch, b) for b in sch.get_output_blocks(sch.get_sblock("root"))}
 
 
 def _inline_sides(sch: Schedule, anchor: SBlockRV, followers: list[SBlockRV]) -> None:
     """Inline element-wise blocks that only the epilogue reads."""
     behind = {name_of(sch, b) for b in followers}
-    for block in children(sch):
-        name = name_of(sch, block)
-        if name == name_of(sch, anchor) or name in behind or not is_elementwise(sch, block):
+    sides = {name_of(sch, p): p for block in followers for p in sch.get_producers(block)}
+    kept = {name_of(sch, anchor), *behind, *_results(sch)}
+    for name, block in sides.items():
+        if name in kept or not is_elementwise(sch, block):
             continue
         consumers = [name_of(sch, c) for c in sch.get_consumers(block)]
         if consumers and behind.issuperset(consumers):
