@@ -17,8 +17,11 @@ from db.store._part import Part, Row
 workers = queue.workers
 samples = queue.worker_samples
 
-#: Seconds between two samples of a worker: enough for a timeline, and a night stays small.
-SAMPLE_EVERY_S = 15.0
+#: Seconds between two samples of a worker, of a young and of an old one: a timeline of minutes
+#: has enough of them, and one of a night not too many.
+SAMPLE_EVERY_S = (15.0, 60.0)
+#: Samples that a worker leaves until they come as rarely as they ever do.
+_SAMPLES_OF_YOUTH = 20
 
 #: Counters that a sample holds.
 _COUNTERS = ("measured", "failed", "build_s", "measure_s", "validate_s", "calibrate_s")
@@ -50,13 +53,14 @@ class Workers(Part):
             sa.update(workers)
             .where(workers.c.id == worker)
             .values(values)
-            .returning(workers.c.drain_reason)
+            .returning(workers.c.drain_reason, workers.c.started_at, workers.c.seen_at)
         )
 
         def body(connection: sa.Connection) -> Row | None:
             row = connection.execute(statement).first()
             if row is not None and stats:
-                connection.execute(_sample(worker, stats))
+                age_s = (row.seen_at - row.started_at).total_seconds()
+                connection.execute(_sample(worker, stats, age_s))
             return row
 
         row = self._db.write(body)
@@ -97,9 +101,11 @@ class Workers(Part):
         return [_info(row) for row in rows]
 
 
-def _sample(worker: str, stats: Mapping[str, float]) -> sa.Insert:
+def _sample(worker: str, stats: Mapping[str, float], age_s: float) -> sa.Insert:
     """Insert a sample, unless the worker has a fresh one."""
-    fresh = sa.exists().where(samples.c.worker_id == worker, samples.c.at > after(-SAMPLE_EVERY_S))
+    shortest, longest = SAMPLE_EVERY_S
+    every_s = min(max(shortest, age_s / _SAMPLES_OF_YOUTH), longest)
+    fresh = sa.exists().where(samples.c.worker_id == worker, samples.c.at > after(-every_s))
     values: dict[str, sa.ColumnElement[Any]] = {
         "worker_id": sa.literal(worker),
         "at": now(),

@@ -39,7 +39,7 @@ def metrics(ctx: click.Context, host: str, port: int, once: bool) -> None:
     with open_store(database_url(ctx), create=False, read_only=True, patience_s=1.0) as store:
         if once:
             registry = CollectorRegistry()
-            registry.register(FleetCollector(store))
+            registry.register(FleetCollector(lambda: store))
             click.echo(generate_latest(registry).decode(), nl=False)
             return
         serve_metrics(store, port, host)

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -35,10 +36,16 @@ METRICS: Mapping[str, str] = {
 
 
 class FleetCollector(Collector):
-    """Turns the database into metrics."""
+    """Turns the database into metrics.
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    Parameters
+    ----------
+    opened
+        Gives the store at each scrape, or raises `DbError`: the database is not up.
+    """
+
+    def __init__(self, opened: Callable[[], Store]) -> None:
+        self._opened = opened
 
     def describe(self) -> Iterable[Metric]:
         """Nothing is read to register it."""
@@ -49,8 +56,9 @@ class FleetCollector(Collector):
         start = time.perf_counter()
         up = 1.0
         try:
-            yield from self._campaigns(self._store.campaigns(RECENT))
-            yield from self._workers(self._store.workers())
+            store = self._opened()
+            yield from self._campaigns(store.campaigns(RECENT))
+            yield from self._workers(store.workers(), store.now())
         except DbError:
             up = 0.0
         yield _gauge("tunefleet_up", up)
@@ -72,7 +80,7 @@ class FleetCollector(Collector):
                 measured.add_metric([*named, outcome], count)
         yield from (jobs, paused, measured)
 
-    def _workers(self, workers: list[WorkerInfo]) -> Iterator[Metric]:
+    def _workers(self, workers: list[WorkerInfo], now: datetime) -> Iterator[Metric]:
         serving = Counter((w.host, w.arch) for w in workers)
         count = _family("tunefleet_workers", "host", "arch")
         for (host, arch), number in serving.items():
@@ -93,7 +101,6 @@ class FleetCollector(Collector):
             METRICS["tunefleet_worker_candidates_total"],
             labels=["worker", "host", "outcome"],
         )
-        now = self._store.now()
         for w in workers:
             named = [w.id, w.host]
             if w.seen_at is not None:

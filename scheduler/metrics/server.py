@@ -18,7 +18,7 @@ def serve_metrics(store: Store, port: int, host: str = "127.0.0.1") -> int:
         If the port is taken.
     """
     registry = CollectorRegistry()
-    registry.register(FleetCollector(store))
+    registry.register(FleetCollector(lambda: store))
     try:
         server, _ = start_http_server(port, addr=host, registry=registry)
     except OSError as error:

@@ -1,0 +1,178 @@
+"""Coverage: workloads by CPU architecture and bucket, and what tuning made of each."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from urllib.parse import quote
+
+from fastapi import Query
+
+from dashboards.charts import Heat, HeatRow, heat_map
+from dashboards.charts.heat import SHADES
+from dashboards.pages.base import Context, Page
+from db.views.kernels import Kernel
+
+#: Digits of a digest in a link: among a million workloads, two hardly ever share them.
+SHORT = 12
+
+
+@dataclass(frozen=True, slots=True)
+class CoverageParams:
+    """What coverage shows."""
+
+    #: What a cell tells.
+    show: Annotated[Literal["roofline", "speedup"], Query()] = "roofline"
+    #: Only this model.
+    model: Annotated[str | None, Query()] = None
+    #: Only this kind of operator.
+    op: Annotated[str | None, Query()] = None
+    #: Only cells like this.
+    only: Annotated[Literal["untuned", "stale"] | None, Query()] = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A workload on one CPU architecture, in one bucket."""
+
+    #: Name of the CPU architecture.
+    arch: str
+    #: Batch size.
+    bucket: int
+    #: First digits of the workload's digest.
+    workload: str
+    #: Part of the speed that the core could reach, 0 to 1; ``None`` if untuned or not known.
+    roofline: float | None
+    #: How many times faster than its default schedule.
+    speedup: float | None
+    #: Whether it has a record.
+    tuned: bool
+    #: Whether the record is of an earlier toolchain, or older than 30 days.
+    stale: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CoverageRow:
+    """A workload, whatever its batch size."""
+
+    #: Its name, ``N`` for the batch size.
+    name: str
+    #: Kind of operator.
+    op_kind: str
+    #: Where it occurs.
+    cells: Sequence[Cell]
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """What is tuned."""
+
+    #: Models to choose from.
+    models: Sequence[str]
+    #: Kinds of operators to choose from.
+    op_kinds: Sequence[str]
+    #: CPU architectures, with their buckets in order.
+    archs: Mapping[str, Sequence[int]]
+    #: Cells that are shown.
+    cells: int
+    #: Of them tuned.
+    tuned: int
+    #: Of those stale.
+    stale: int
+    #: When the newest record was made.
+    newest_at: datetime | None
+    #: Workloads, by kind and name.
+    rows: Sequence[CoverageRow]
+
+
+def _read(context: Context, params: CoverageParams) -> Coverage:
+    every = context.kernels()
+    chosen = [k for k in every if _wanted(k, params)]
+    # What several models have in common is one cell.
+    unique = {(k.arch, k.bucket, k.workload): k for k in chosen}
+    rows: dict[tuple[str, str, int], list[Cell]] = defaultdict(list)
+    same = defaultdict[tuple[str, str, str, int], int](int)
+    for (arch, bucket, workload), kernel in sorted(unique.items()):
+        key = (kernel.op_kind, kernel.family, arch, bucket)
+        # Two workloads of one name in one bucket have a row each.
+        number, same[key] = same[key], same[key] + 1
+        cell = Cell(
+            arch=arch,
+            bucket=bucket,
+            workload=workload[:SHORT],
+            roofline=None if kernel.roofline is None else round(kernel.roofline, 4),
+            speedup=None if kernel.speedup is None else round(kernel.speedup, 3),
+            tuned=kernel.tuned,
+            stale=kernel.stale,
+        )
+        rows[kernel.op_kind, kernel.family, number].append(cell)
+    archs: dict[str, set[int]] = defaultdict(set)
+    for arch, bucket, _ in unique:
+        archs[arch].add(bucket)
+    dates = [k.recorded_at for k in unique.values() if k.recorded_at is not None]
+    return Coverage(
+        models=sorted({k.model for k in every}),
+        op_kinds=sorted({k.op_kind for k in every}),
+        archs={arch: sorted(buckets) for arch, buckets in sorted(archs.items())},
+        cells=len(unique),
+        tuned=sum(k.tuned for k in unique.values()),
+        stale=sum(k.stale for k in unique.values()),
+        newest_at=max(dates, default=None),
+        rows=[CoverageRow(name, op, cells) for (op, name, _), cells in sorted(rows.items())],
+    )
+
+
+def _wanted(kernel: Kernel, params: CoverageParams) -> bool:
+    if params.model is not None and kernel.model != params.model:
+        return False
+    if params.op is not None and kernel.op_kind != params.op:
+        return False
+    if params.only == "untuned":
+        return not kernel.tuned
+    return params.only != "stale" or kernel.stale
+
+
+def _draw(coverage: Coverage, params: CoverageParams) -> Mapping[str, Any]:
+    columns = [(arch, bucket) for arch, buckets in coverage.archs.items() for bucket in buckets]
+    place = {column: index for index, column in enumerate(columns)}
+    rows = []
+    for row in coverage.rows:
+        cells: list[Heat | None] = [None] * len(columns)
+        for cell in row.cells:
+            cells[place[cell.arch, cell.bucket]] = _heat(cell, params.show)
+        rows.append(HeatRow(cells))
+    groups = [(arch, [str(b) for b in buckets]) for arch, buckets in coverage.archs.items()]
+    what = "Percent of roofline" if params.show == "roofline" else "Speed-up over default schedules"
+    return {"heat": heat_map(groups, rows, f"{what} by workload, CPU architecture and batch size")}
+
+
+def _heat(cell: Cell, show: str) -> Heat:
+    href = f"workloads/{cell.workload}?arch={quote(cell.arch, safe='')}"
+    if not cell.tuned:
+        return Heat(href, "·", None)
+    value = cell.roofline if show == "roofline" else cell.speedup
+    if value is None:
+        return Heat(href, "?", 0, cell.stale)
+    if show == "roofline":
+        # 15 % to 85 % take most shades: below and above there is little to tell apart.
+        shade = round((value - 0.1) / 0.75 * (SHADES - 1))
+        return Heat(href, f"{value * 100:.0f}", min(max(shade, 0), SHADES - 1), cell.stale)
+    shade = round((value - 1.0) * 3)
+    text = f"{value:.1f}" if value < 99.95 else f"{value:.0f}"
+    return Heat(href, text, min(max(shade, 0), SHADES - 1), cell.stale)
+
+
+COVERAGE = Page(
+    name="coverage",
+    path="/coverage",
+    title="Coverage",
+    about="Workloads by CPU architecture and bucket: how well each is tuned, or that it is not.",
+    params=CoverageParams,
+    data=Coverage,
+    read=_read,
+    draw=_draw,
+    live=("summary",),
+)

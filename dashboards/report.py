@@ -1,0 +1,24 @@
+"""One night as a single file that opens anywhere: no script, no link, nothing to fetch."""
+
+from __future__ import annotations
+
+from dashboards.pages import Context
+from dashboards.pages.gains import bucket_gains, model_gains
+from dashboards.pages.nights import NightParams, read_night
+from dashboards.render import Renderer
+from dashboards.source import Source
+
+
+def html_report(source: Source, campaign: int) -> str:
+    """The report of a campaign; of one that still runs, how it goes.
+
+    Raises
+    ------
+    db.NotFound
+        If there is no such campaign.
+    """
+    context = Context(source)
+    data = read_night(context, NightParams(campaign))
+    traffic = {m.model: m.traffic for m in source.store.models()}
+    gains = model_gains(bucket_gains(context.kernels()), traffic)
+    return Renderer(source.name).report(data=data, gains=gains, at=source.store.now())

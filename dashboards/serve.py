@@ -1,0 +1,41 @@
+"""Serving: one process, one port."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+
+import uvicorn
+from fastapi import FastAPI
+
+from dashboards.options import DashboardOptions
+
+
+def listen(options: DashboardOptions) -> socket.socket:
+    """Take the port; raises `OSError` if it is taken."""
+    family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
+    taken = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.bind((options.host.strip("[]"), options.port))
+    except OSError:
+        taken.close()
+        raise
+    return taken
+
+
+def address(options: DashboardOptions, taken: socket.socket) -> str:
+    """Where it can be reached."""
+    host = options.host if ":" not in options.host else f"[{options.host.strip('[]')}]"
+    return f"http://{host}:{taken.getsockname()[1]}/"
+
+
+def serve(app: FastAPI, taken: socket.socket, ready: Callable[[], None]) -> None:
+    """Serve until a signal ends it."""
+    # Connections of viewers stay open for ever; on the way out nobody waits for them.
+    config = uvicorn.Config(
+        app, log_level="warning", access_log=False, timeout_graceful_shutdown=1, server_header=False
+    )
+    taken.listen(config.backlog)
+    ready()
+    uvicorn.Server(config).run(sockets=[taken])

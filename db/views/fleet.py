@@ -1,0 +1,168 @@
+"""What workers did over time: their counters, cut into equal pieces of a span."""
+
+from __future__ import annotations
+
+import itertools
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+
+from db.domain.states import JobAction
+from db.schema import queue
+from db.views._time import epoch, moment
+
+samples, workers, events = queue.worker_samples, queue.workers, queue.events
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A span of time in equal pieces."""
+
+    #: Its beginning.
+    since: datetime
+    #: Its end.
+    until: datetime
+    #: How many pieces.
+    pieces: int
+
+    @property
+    def width(self) -> float:
+        """Seconds of a piece."""
+        return (self.until - self.since).total_seconds() / self.pieces
+
+    def start(self, piece: int) -> datetime:
+        """When a piece begins."""
+        return self.since + timedelta(seconds=piece * self.width)
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """What a worker did in one piece of a span."""
+
+    #: Which one, from 0 on.
+    index: int
+    #: Candidates measured, failed ones included.
+    measured: float
+    #: Of them without a latency.
+    failed: float
+    #: Seconds in which it built.
+    build_s: float
+    #: Seconds in which its core measured, compared or was calibrated.
+    busy_s: float
+    #: Speed of its core at the last calibration.
+    fma_gflops: float | None
+
+
+_COUNTERS = ("measured", "failed", "build_s", "measure_s", "validate_s", "calibrate_s")
+
+
+def serving(connection: sa.Connection, span: Span) -> list[str]:
+    """Workers that gave a sign of life in a span, those seen last first."""
+    query = (
+        sa.select(workers.c.id)
+        .where(
+            workers.c.seen_at >= moment(span.since),
+            workers.c.started_at <= moment(span.until),
+        )
+        .order_by(workers.c.seen_at.desc(), workers.c.id)
+    )
+    return list(connection.execute(query).scalars())
+
+
+def work(connection: sa.Connection, span: Span, of: Sequence[str]) -> dict[str, list[Piece]]:
+    """What workers did in each piece of a span; pieces in which nothing is known are left out.
+
+    Counters are told now and then; what happened between two of them is spread evenly.
+    """
+    start = span.since.timestamp()
+    piece = sa.cast(sa.func.floor((epoch(samples.c.at) - start) / span.width), sa.Integer)
+    query = (
+        sa.select(
+            samples.c.worker_id,
+            sa.func.max(epoch(samples.c.at)).label("at"),
+            *(sa.func.max(samples.c[name]).label(name) for name in _COUNTERS),
+            sa.func.max(samples.c.fma_gflops).label("fma_gflops"),
+        )
+        .where(
+            samples.c.worker_id.in_(list(of)),
+            samples.c.at >= moment(span.since - timedelta(seconds=120)),
+            samples.c.at <= moment(span.until),
+        )
+        .group_by(samples.c.worker_id, piece.label("piece"))
+    )
+    told: dict[str, list[tuple[float, list[float], float | None]]] = defaultdict(list)
+    for id_, at, *counters, speed in connection.execute(query):
+        told[id_].append((at, list(counters), speed))
+    born = sa.select(workers.c.id, workers.c.started_at, workers.c.seen_at, workers.c.stats).where(
+        workers.c.id.in_(list(of))
+    )
+    for id_, started_at, seen_at, stats in connection.execute(born):
+        # It began with nothing done, and its row holds what it told last.
+        told[id_].append((started_at.timestamp(), [0.0] * len(_COUNTERS), None))
+        if stats:
+            last = [float(stats.get(name, 0.0)) for name in _COUNTERS]
+            told[id_].append((seen_at.timestamp(), last, stats.get("fma_gflops")))
+    return {id_: _pieces(span, points) for id_, points in told.items()}
+
+
+def losses(connection: sa.Connection, span: Span) -> list[tuple[str, datetime]]:
+    """Workers whose jobs were lost in a span, and when; the last thousand."""
+    query = (
+        sa.select(events.c.worker, events.c.at)
+        .where(queue.SETBACKS, events.c.action == str(JobAction.LOSE))
+        .order_by(events.c.id.desc())
+        .limit(1000)
+    )
+    return [
+        (worker, at)
+        for worker, at in connection.execute(query)
+        if worker is not None and span.since <= at <= span.until
+    ]
+
+
+def total(span: Span, pieces: Iterable[Sequence[Piece]]) -> list[Piece]:
+    """The same of several workers together, every piece present."""
+    sums = [[0.0, 0.0, 0.0, 0.0] for _ in range(span.pieces)]
+    for one in pieces:
+        for piece in one:
+            into = sums[piece.index]
+            into[0] += piece.measured
+            into[1] += piece.failed
+            into[2] += piece.build_s
+            into[3] += piece.busy_s
+    return [Piece(i, m, f, b, u, None) for i, (m, f, b, u) in enumerate(sums)]
+
+
+def _pieces(span: Span, points: list[tuple[float, list[float], float | None]]) -> list[Piece]:
+    points.sort(key=lambda point: point[0])
+    sums: dict[int, list[float]] = {}
+    speeds: dict[int, float | None] = {}
+    start, width = span.since.timestamp(), span.width
+    for (t0, before, _), (t1, after, speed) in itertools.pairwise(points):
+        if t1 <= t0:
+            continue
+        grown = [max(0.0, b - a) / (t1 - t0) for a, b in zip(before, after, strict=True)]
+        first = max(0, int((t0 - start) // width))
+        last = min(span.pieces - 1, int((t1 - start) // width))
+        for index in range(first, last + 1):
+            overlap = min(t1, start + (index + 1) * width) - max(t0, start + index * width)
+            if overlap <= 0.0:
+                continue
+            into = sums.setdefault(index, [0.0] * len(grown))
+            for at, rate in enumerate(grown):
+                into[at] += rate * overlap
+            speeds[index] = speed if speed is not None else speeds.get(index)
+    return [
+        Piece(
+            index,
+            measured,
+            failed,
+            min(build, width),
+            min(measure + validate + calibrate, width),
+            speeds[index],
+        )
+        for index, (measured, failed, build, measure, validate, calibrate) in sorted(sums.items())
+    ]

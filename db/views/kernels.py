@@ -1,0 +1,178 @@
+"""Every kernel of the latest models, with the record that serves it: what coverage is made of."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+
+from db.schema import catalog, records
+from db.store._part import Select
+from db.views._time import clock
+
+#: Days after which a record counts as stale: as in ``tunefleet nightly add --stale-days``.
+STALE_DAYS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """A workload in one bucket of one model on one CPU architecture."""
+
+    #: Name of the model.
+    model: str
+    #: Identifier of its version.
+    model_version: int
+    #: Name of the CPU architecture.
+    arch: str
+    #: Batch size.
+    bucket: int
+    #: Digest of the workload.
+    workload: str
+    #: Name of the workload, for people.
+    name: str
+    #: Kind of operator.
+    op_kind: str
+    #: Calls in one inference.
+    calls: int
+    #: Seconds per call with the best record; ``None`` if it is untuned.
+    best_secs: float | None
+    #: Seconds per call of the default schedule when the record was made.
+    default_secs: float | None
+    #: Part of the speed that the measuring core could reach, 0 to 1.
+    roofline: float | None
+    #: When the record became the best.
+    recorded_at: datetime | None
+    #: Whether the record is of an earlier toolchain, or old.
+    stale: bool
+
+    @property
+    def tuned(self) -> bool:
+        """Whether it has a record."""
+        return self.best_secs is not None
+
+    @property
+    def speedup(self) -> float | None:
+        """How many times faster than its default schedule."""
+        if self.best_secs is None or self.default_secs is None:
+            return None
+        return self.default_secs / self.best_secs
+
+    @property
+    def family(self) -> str:
+        """Its name without the batch size: what it has in common with itself in other buckets."""
+        return re.sub(rf"\b{self.bucket}x", "N\N{MULTIPLICATION SIGN}", self.name, count=1)
+
+
+def latest_versions(connection: sa.Connection) -> dict[int, str]:
+    """The newest version of each model, and the model's name."""
+    versions, models = catalog.model_versions, catalog.models
+    query = (
+        sa.select(models.c.name, versions.c.id)
+        .join(models, models.c.id == versions.c.model_id)
+        .order_by(versions.c.seen_at, versions.c.id)
+    )
+    # The last of each name stays.
+    newest: dict[str, int] = {row.name: row.id for row in connection.execute(query)}
+    return {id_: name for name, id_ in sorted(newest.items())}
+
+
+def kernels(connection: sa.Connection, versions: Sequence[int]) -> list[Kernel]:
+    """Kernels of model versions, by model, architecture, bucket and name.
+
+    Of several toolchains the newest counts; if it has no record, the newest that has one, and
+    the record is stale.
+    """
+    named = {row.id: row for row in connection.execute(_named(versions))}
+    found = {(row.workload_id, row.arch_id): row for row in connection.execute(_best(versions))}
+    newest = connection.execute(sa.select(sa.func.max(catalog.toolchains.c.id))).scalar()
+    oldest = clock(connection) - timedelta(days=STALE_DAYS)
+    made = []
+    for model, version, arch, arch_id, bucket, calls, workload_id in connection.execute(
+        _tasks(versions)
+    ):
+        workload, best = named[workload_id], found.get((workload_id, arch_id))
+        made.append(
+            Kernel(
+                model=model,
+                model_version=version,
+                arch=arch,
+                bucket=bucket,
+                workload=workload.digest,
+                name=workload.name,
+                op_kind=workload.op_kind,
+                calls=calls,
+                best_secs=None if best is None else best.run_secs,
+                default_secs=None if best is None else best.default_secs,
+                roofline=None if best is None else best.roofline,
+                recorded_at=None if best is None else best.promoted_at,
+                stale=best is not None
+                and (best.toolchain_id != newest or best.promoted_at < oldest),
+            )
+        )
+    return sorted(made, key=_order)
+
+
+# Three reads that the database answers from their tables in one go, put together here: joined
+# there, every name would be told again for each architecture.
+
+
+def _named(versions: Sequence[int]) -> Select:
+    workloads, tasks = catalog.workloads, catalog.tasks
+    wanted = sa.select(tasks.c.workload_id).where(tasks.c.model_version_id.in_(list(versions)))
+    columns = (workloads.c.id, workloads.c.digest, workloads.c.name, workloads.c.op_kind)
+    return sa.select(*columns).where(workloads.c.id.in_(wanted))
+
+
+def _tasks(versions: Sequence[int]) -> Select:
+    tasks = catalog.tasks
+    return (
+        sa.select(
+            catalog.models.c.name,
+            tasks.c.model_version_id,
+            catalog.cpu_archs.c.name,
+            tasks.c.arch_id,
+            tasks.c.bucket,
+            tasks.c.calls,
+            tasks.c.workload_id,
+        )
+        .select_from(tasks)
+        .join(catalog.cpu_archs, catalog.cpu_archs.c.id == tasks.c.arch_id)
+        .join(catalog.model_versions, catalog.model_versions.c.id == tasks.c.model_version_id)
+        .join(catalog.models, catalog.models.c.id == catalog.model_versions.c.model_id)
+        .where(tasks.c.model_version_id.in_(list(versions)))
+    )
+
+
+def _best(versions: Sequence[int]) -> Select:
+    """The record of the newest toolchain that has one, per workload and architecture."""
+    best, promotions, tasks = records.best_records, records.promotions, catalog.tasks
+    newer = best.alias("newer")
+    wanted = sa.select(tasks.c.workload_id).where(tasks.c.model_version_id.in_(list(versions)))
+    superseded = sa.exists().where(
+        newer.c.workload_id == best.c.workload_id,
+        newer.c.arch_id == best.c.arch_id,
+        newer.c.regime == best.c.regime,
+        newer.c.toolchain_id > best.c.toolchain_id,
+    )
+    return (
+        sa.select(
+            best.c.workload_id,
+            best.c.arch_id,
+            best.c.toolchain_id,
+            best.c.run_secs,
+            promotions.c.default_secs,
+            promotions.c.promoted_at,
+            records.measurements.c.calibration["roofline"].as_float().label("roofline"),
+        )
+        .select_from(best)
+        .join(promotions, promotions.c.id == best.c.promotion_id)
+        .join(records.measurements, records.measurements.c.id == promotions.c.measurement_id)
+        .where(best.c.workload_id.in_(wanted), best.c.regime == "warm", ~superseded)
+    )
+
+
+def _order(kernel: Kernel) -> tuple[str, str, int, str, str]:
+    return kernel.model, kernel.arch, kernel.bucket, kernel.name, kernel.workload
