@@ -66,11 +66,18 @@ class Hub:
         self._pulse: Pulse | None = None
         self._redrawn = 0.0
         self._banner = ""
+        self._closed = False
 
     @property
     def viewers(self) -> int:
         """Connections at present."""
         return len(self._viewers)
+
+    def close(self) -> None:
+        """End every connection; their pages connect again as soon as somebody serves."""
+        self._closed = True
+        for viewer in self._viewers:
+            viewer.wake.set()
 
     async def run(self) -> None:
         """Look for ever."""
@@ -89,7 +96,7 @@ class Hub:
             viewer.offer({"state": self._banner, **self._drawn.get(topic, {})})
             if topic not in self._drawn:
                 await self._update(topic)
-            while True:
+            while not self._closed:
                 try:
                     await asyncio.wait_for(viewer.wake.wait(), _SIGN_OF_LIFE_S)
                 except TimeoutError:

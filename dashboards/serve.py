@@ -8,6 +8,7 @@ from collections.abc import Callable
 import uvicorn
 from fastapi import FastAPI
 
+from dashboards.live import Hub
 from dashboards.options import DashboardOptions
 
 
@@ -30,12 +31,29 @@ def address(options: DashboardOptions, taken: socket.socket) -> str:
     return f"http://{host}:{taken.getsockname()[1]}/"
 
 
+class Server(uvicorn.Server):
+    """A server that does not wait for viewers on its way out: their connections never end."""
+
+    def __init__(self, app: FastAPI) -> None:
+        config = uvicorn.Config(
+            app,
+            log_level="warning",
+            access_log=False,
+            timeout_graceful_shutdown=5,
+            server_header=False,
+        )
+        super().__init__(config)
+        self._hub: Hub = app.state.hub
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End the viewers' connections, then as any server."""
+        self._hub.close()
+        await super().shutdown(sockets)
+
+
 def serve(app: FastAPI, taken: socket.socket, ready: Callable[[], None]) -> None:
     """Serve until a signal ends it."""
-    # Connections of viewers stay open for ever; on the way out nobody waits for them.
-    config = uvicorn.Config(
-        app, log_level="warning", access_log=False, timeout_graceful_shutdown=1, server_header=False
-    )
-    taken.listen(config.backlog)
+    server = Server(app)
+    taken.listen(server.config.backlog)
     ready()
-    uvicorn.Server(config).run(sockets=[taken])
+    server.run(sockets=[taken])

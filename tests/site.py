@@ -11,11 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-import uvicorn
-
 from dashboards.app import create_app
 from dashboards.options import DashboardOptions
-from dashboards.serve import address, listen
+from dashboards.serve import Server, address, listen
 from dashboards.source import Source
 
 #: Quick to notice everything.
@@ -92,8 +90,7 @@ def serving(
     app = create_app(Source(url, patience_s=options.patience_s), options, metrics=metrics)
     taken = listen(options)
     taken.listen(128)
-    config = uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=1)
-    server = uvicorn.Server(config)
+    server = Server(app)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [taken]}, daemon=True)
     thread.start()
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import sqlalchemy as sa
 from fastapi import Query
@@ -29,7 +29,7 @@ class WorkersParams:
     """Which span, and which of its workers."""
 
     #: Hours that are shown, up to the last sign of life of any worker.
-    hours: Annotated[Literal[1, 8, 24], Query()] = 8
+    hours: Annotated[int, Query(ge=1, le=168)] = 8
     #: Page, from 1 on.
     page: Annotated[int, Query(ge=1, le=10_000)] = 1
 

@@ -30,7 +30,7 @@ _TEXTS = (
 )
 
 _STATS = (
-    '{"measured": 4000.0, "failed": 400.0, "build_s": 2500.0, "measure_s": 4000.0, '
+    '{"measured": 3959.0, "failed": 400.0, "build_s": 2500.0, "measure_s": 4000.0, '
     '"validate_s": 300.0, "calibrate_s": 60.0, "fma_gflops": 112.0, "utilisation": 0.81}'
 )
 _CALIBRATION = (
@@ -73,8 +73,9 @@ SMALL = FleetSize(
 def fill_fleet(store: Store, database: Database, size: FleetSize = FleetSize()) -> None:
     """Fill an empty database: nights a day apart, the last of which runs at this moment."""
     _catalog(store, size)
-    ago = _ago_sqlite if database.backend.one_writer else _ago_postgresql
-    for statement in statements(size, ago):
+    sqlite = database.backend.one_writer
+    ago, json = (_ago_sqlite, "") if sqlite else (_ago_postgresql, "::json")
+    for statement in statements(size, ago, json):
         # Colons belong to times here, not to parameters.
         clause = sa.text(statement.replace(":", "\\:"))
         database.write(lambda connection, clause=clause: connection.execute(clause))  # type: ignore[misc]
@@ -112,8 +113,8 @@ def _catalog(store: Store, size: FleetSize) -> None:
         )
 
 
-def statements(size: FleetSize, ago: Callable[[str], str]) -> Iterator[str]:
-    """What fills the tables; `ago` writes the moment some seconds ago."""
+def statements(size: FleetSize, ago: Callable[[str], str], json: str) -> Iterator[str]:
+    """What fills the tables; `ago` writes the moment some seconds ago, `json` makes text JSON."""
     f, b, a = size.workloads, size.buckets, size.archs
     per_night, jobs = size.jobs_per_night, size.jobs
     # Of the night that runs, three quarters are done, and a few run.
@@ -223,7 +224,8 @@ WHERE {reached} ORDER BY id"""
     yield f"""
 INSERT INTO tuning_records (workload_id, candidate, config, trace)
 {numbers(candidates)}
-SELECT 1 + i % {every}, 'candidate-' || i, '{{"rows": ' || (1 + i / {every}) || ', "panels": 4}}',
+SELECT 1 + i % {every}, 'candidate-' || i,
+  ('{{"rows": ' || (1 + i / {every}) || ', "panels": 4}}'){json},
   '[[["Split",["l' || i || '"],[1],["l0","l1"]],["Vectorize",["l1"],[],[]]],[]]'
 FROM numbers"""
     errors = ", ".join(
@@ -243,10 +245,10 @@ SELECT CAST(i * 2654435761 % 4294967291 AS TEXT) || '-fleet-' || i, 1 + job, 1, 
   CASE WHEN job < {jobs // 3} THEN 1 ELSE 2 END, workload + {every} * (i * 31 % 20), 1,
   CASE WHEN i % 4 = 0 THEN 'ansor' ELSE 'autotvm' END, 'warm',
   CASE WHEN n IS NULL THEN secs END, CASE WHEN n IS NULL THEN 0.02 END,
-  CASE WHEN n IS NULL THEN '[' || secs || ',' || secs * 1.02 || ',' || secs * 0.98 || ']'
-    ELSE '[]' END,
+  (CASE WHEN n IS NULL THEN '[' || secs || ',' || (secs * 1.02) || ',' || (secs * 0.98) || ']'
+    ELSE '[]' END){json},
   kind, said, sign, 3, 1,
-  '{_CALIBRATION}' || (10 + (workload * 7 + job) % 89) || '}}', 0.4,
+  ('{_CALIBRATION}' || (10 + (workload * 7 + job) % 89) || '}}'){json}, 0.4,
   {ago(f"{started('job')} - k * {step} / {per_job}")}
 FROM placed LEFT JOIN errors ON i % 10 = 3 AND n = i / 10 % 40"""
     yield """
