@@ -27,6 +27,8 @@ from tuner.workloads.digest import function_digest
 
 #: More than any run here lasts.
 _TRIALS = 1_000_000
+#: File that says that everything is imported: time counts from here.
+_READY = "ready"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +76,21 @@ def tune(model: Path, batch: int, seconds: float, options: MeasureOptions) -> Up
         with subprocess.Popen(
             command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         ) as process:
-            end = time.monotonic() + seconds
-            while process.poll() is None and time.monotonic() < end:
-                time.sleep(0.2)
+            _wait(process, 600.0, Path(folder) / _READY)
+            _wait(process, seconds)
             if process.returncode not in (None, 0):
                 raise RuntimeError(f"tune_relax ended with {process.returncode}")
             process.kill()
         return _measured(module(model, batch), Path(folder), host_arch(), options)
+
+
+def _wait(process: subprocess.Popen[bytes], seconds: float, file: Path | None = None) -> None:
+    """Wait for `seconds`, for the end of a process, or for a file."""
+    end = time.monotonic() + seconds
+    while process.poll() is None and time.monotonic() < end:
+        if file is not None and file.exists():
+            return
+        time.sleep(0.2)
 
 
 def _measured(
@@ -128,9 +138,15 @@ def _records(work_dir: Path) -> list[meta_schedule.database.TuningRecord]:
 
 def main() -> None:
     """Tune until killed."""
+    # TVM's parser asks every module that is loaded for its file, many times: with PyTorch's
+    # thousands these imports would take minutes of the time that upstream is given.
+    import tvm.s_tir.tensor_intrin  # noqa: F401
+
     model, batch, work_dir = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+    mod = module(model, batch)
+    (Path(work_dir) / _READY).touch()
     relax_integration.tune_relax(
-        module(model, batch),
+        mod,
         {},
         target_of(host_arch()),
         work_dir,
