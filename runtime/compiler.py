@@ -57,7 +57,7 @@ def _runner(
 ) -> Program | VirtualMachines:
     target = target_of(arch)
     try:
-        return build_program(mod, prepared.model, batch, target)
+        return build_program(mod, prepared.model, batch, target).load()
     except NotStraight as error:
         executable = tvm.compile(relax.transform.BundleModelParams()(mod), target=target)
         return VirtualMachines(batch, executable, InputChecker(prepared.model), str(error))

@@ -6,7 +6,7 @@ the machine does at run time is known before: where each activation lies in one 
 each kernel reads, in which order they run.
 """
 
-from runtime.program.build import Program, build_program
+from runtime.program.build import Program, ProgramCode, build_program
 from runtime.program.graph import NotStraight
 
-__all__ = ["NotStraight", "Program", "build_program"]
+__all__ = ["NotStraight", "Program", "ProgramCode", "build_program"]

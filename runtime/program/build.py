@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from math import prod
 
@@ -15,10 +16,32 @@ from runtime.arenas import ARENAS
 from runtime.program.checks import check_function
 from runtime.program.entry import KERNELS, SCORE, STATUS_BYTES, EntryBuilder, Layout, StagedInput
 from runtime.program.graph import Graph, NotStraight, Source, read_graph
-from runtime.program.kernels import lower_kernels
+from runtime.program.kernels import build_kernel, generate
+from runtime.program.link import link, load_library
 from runtime.program.memory import aligned, plan_memory
+from runtime.threads import CPUS
 from runtime.weights import PackedWeights, address_table
 from tuner.importers import ImportedModel
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramCode:
+    """A compiled bucket as bytes: what is kept on disk."""
+
+    batch: int
+    #: A shared library; see `runtime.program.link`.
+    library: bytes
+    #: Arrays that the code reads, beside the weights.
+    constants: tuple[np.ndarray, ...]
+    #: Bytes of the arena that it needs.
+    arena_bytes: int
+
+    def load(self) -> Program:
+        """Make it callable in this process."""
+        module = load_library(self.library)
+        return Program(
+            self.batch, module, module[SCORE], module[KERNELS], self.constants, self.arena_bytes
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,23 +83,29 @@ class Program:
 
 def build_program(
     mod: tvm.IRModule, model: ImportedModel, batch: int, target: tvm.target.Target
-) -> Program:
+) -> ProgramCode:
     """Compile a bucket's module, its kernels scheduled already.
 
     Raises
     ------
     NotStraight
         If it cannot be laid out beforehand; the virtual machine runs it then.
+    tuner.errors.TunerError
+        If there is no linker.
     """
     graph = read_graph(mod, len(model.inputs))
     _check_outputs(graph, batch)
     inputs, checks = _stage_inputs(model, graph)
     names = {step.kernel for step in graph.steps}
-    kernels = lower_kernels({**{n: mod[n] for n in sorted(names)}, **checks}, target)
-    layout = _layout(graph, inputs, batch, dict(kernels.scratch))
-    whole = EntryBuilder(batch, graph, layout, kernels).build(target)
-    code = _generate(whole, target)
-    return Program(batch, code, code[SCORE], code[KERNELS], tuple(graph.constants), layout.size)
+    funcs = {**{n: mod[n] for n in sorted(names)}, **checks}
+    # TVM and LLVM work without Python's lock.
+    with ThreadPoolExecutor(CPUS) as pool:
+        built = pool.map(lambda item: build_kernel(*item, target), funcs.items())
+        kernels = dict(zip(funcs, built, strict=True))
+    layout = _layout(graph, inputs, batch, {n: k.scratch for n, k in kernels.items()})
+    entry = generate(EntryBuilder(batch, graph, layout, kernels).build(target), target)
+    library = link([entry, *(kernel.code for kernel in kernels.values())])
+    return ProgramCode(batch, library, tuple(graph.constants), layout.size)
 
 
 def _check_outputs(graph: Graph, batch: int) -> None:
@@ -127,13 +156,3 @@ def _layout(
     end += size
     largest = max((sum(map(aligned, sizes)) for sizes in scratch.values()), default=0)
     return Layout(tuple(staged), activations, end, end + largest)
-
-
-def _generate(mod: tvm.IRModule, target: tvm.target.Target) -> tvm.runtime.Module:
-    _, finish, _ = tirx.get_default_tir_pipeline(target)
-    build = tvm.get_global_func("target.build.llvm")
-    # TVM marks accesses by different variables as never aliasing. That holds within a kernel, not
-    # once kernels that pass an activation on are inlined side by side: LLVM then moves the reads
-    # of one before the writes of the other.
-    options = {**target.export(), "cl-opt": ["-enable-tbaa:bool=0"]}
-    return build(finish()(mod), tvm.target.Target(options))

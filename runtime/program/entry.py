@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -11,7 +11,7 @@ import tvm
 from tvm import tirx
 
 from runtime.program.graph import Graph, Source, Value
-from runtime.program.kernels import LoweredKernels, address, lower
+from runtime.program.kernels import Kernel, address, lower
 from runtime.program.memory import aligned
 
 #: Bytes at the start of the arena where checks leave their verdict.
@@ -67,24 +67,20 @@ class Layout:
 class EntryBuilder:
     """Builds the functions of one bucket."""
 
-    def __init__(self, batch: int, graph: Graph, layout: Layout, kernels: LoweredKernels) -> None:
+    def __init__(
+        self, batch: int, graph: Graph, layout: Layout, kernels: Mapping[str, Kernel]
+    ) -> None:
         self._batch, self._graph, self._layout, self._kernels = batch, graph, layout, kernels
-        self._functions = {name: tvm.ir.GlobalVar(name) for name in kernels.scratch}
         self._steps = tvm.ir.GlobalVar("steps")
 
     def build(self, target: tvm.target.Target) -> tvm.IRModule:
-        """Make and lower the module, the kernels in it."""
+        """Make and lower the module; it calls the kernels by their symbols."""
         functions = {
-            # Lowered already: TVM's passes want to see what is called, and nothing more.
-            **{var: _stub(self._kernels.mod[name]) for name, var in self._functions.items()},
             self._steps: self._build_steps(),
             tvm.ir.GlobalVar(SCORE): self._build_score().with_attr("global_symbol", SCORE),
             tvm.ir.GlobalVar(KERNELS): self._build_kernels().with_attr("global_symbol", KERNELS),
         }
-        mod = lower(tvm.IRModule(functions), target)
-        for name in self._functions:
-            mod.update_func(mod.get_global_var(name), self._kernels.mod[name])
-        return mod
+        return lower(tvm.IRModule(functions), target)
 
     def _build_steps(self) -> tirx.PrimFunc:
         """``steps(weights, arena, address of input...)`` calls the kernels in order."""
@@ -104,7 +100,7 @@ class EntryBuilder:
         for step in self._graph.steps:
             addresses = [at(value) for value in step.arguments]
             offset = self._layout.scratch
-            for size in self._kernels.scratch[step.kernel]:
+            for size in self._kernels[step.kernel].scratch:
                 addresses.append(_behind(params[1], offset))
                 offset += aligned(size)
             body.append(self._call(step.kernel, addresses))
@@ -210,7 +206,7 @@ class EntryBuilder:
         raise AssertionError(f"an output is a {value.source.value}")
 
     def _call(self, name: str, arguments: list[tvm.ir.Expr]) -> tirx.Stmt:
-        return tirx.Evaluate(tvm.ir.Call(self._functions[name], arguments, ret_ty="void"))
+        return tirx.Evaluate(tirx.call_extern("void", self._kernels[name].symbol, *arguments))
 
 
 def _anywhere(shape: list[int | tirx.Var], dtype: str, name: str) -> tirx.Var:
@@ -232,11 +228,6 @@ def _table(name: str, at: tirx.Var) -> tirx.DeclBuffer:
     return tirx.DeclBuffer(tirx.decl_buffer([size], "uint64", name=name), data=_typed(at, "uint64"))
 
 
-def _stub(func: tirx.PrimFunc) -> tirx.PrimFunc:
-    params = [tirx.Var(p.name, p.ty) for p in func.params]
-    return tirx.PrimFunc(params, tirx.Evaluate(0)).with_attr("s_tir", True)
-
-
 def _function(
     params: Sequence[tirx.Var], body: list[tirx.Stmt], *, returns: bool = False
 ) -> tirx.PrimFunc:
@@ -244,8 +235,7 @@ def _function(
         body = [*body, tirx.Return(tirx.IntImm("int32", 0))]
     kind = tvm.ir.PrimType("int32") if returns else None
     func = tirx.PrimFunc(params, tirx.SeqStmt(body), kind).with_attr("s_tir", True)
-    # TVM's code generator takes this from one function for the whole module. It holds here too:
-    # what kernels write is nothing that their callers reach by another parameter meanwhile.
+    # What kernels write is nothing that is reached by another parameter meanwhile.
     return func.with_attr("tirx.noalias", True)
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import tempfile
 from dataclasses import dataclass
 from math import prod
+from pathlib import Path
 
 import numpy as np
 import tvm
@@ -19,22 +20,40 @@ _STACK_BYTES = 1024
 
 
 @dataclass(frozen=True, slots=True)
-class LoweredKernels:
-    """Kernels ready for code generation."""
+class Kernel:
+    """A kernel's code."""
 
-    mod: tvm.IRModule
-    #: Bytes of each temporary that a kernel takes an address for, behind its arguments; by name.
-    scratch: Mapping[str, tuple[int, ...]]
+    #: What it is called by; a prefix keeps a kernel named ``exp`` apart from the C library's.
+    symbol: str
+    #: An object file.
+    code: bytes
+    #: Bytes of each temporary that it takes an address for, behind its arguments.
+    scratch: tuple[int, ...]
 
 
-def lower_kernels(funcs: Mapping[str, tirx.PrimFunc], target: tvm.target.Target) -> LoweredKernels:
-    """Lower scheduled functions to functions ``(address of argument..., of temporary...)``."""
-    mod = tvm.IRModule({tvm.ir.GlobalVar(n): _over_addresses(f) for n, f in funcs.items()})
-    mod = lower(mod, target)
-    scratch = {}
-    for var, func in list(mod.functions_items()):
-        mod[var], scratch[str(var.name_hint)] = _without_allocations(func)
-    return LoweredKernels(mod, scratch)
+def build_kernel(name: str, func: tirx.PrimFunc, target: tvm.target.Target) -> Kernel:
+    """Compile a scheduled function to a function ``(address of argument..., of temporary...)``.
+
+    Each kernel is a module of its own. TVM marks accesses by different variables as never
+    aliasing, which holds within a kernel; were kernels that pass an activation on inlined side by
+    side, LLVM would move the reads of one before the writes of the other.
+    """
+    symbol = f"tunefleet_{name}"
+    var = tvm.ir.GlobalVar(symbol)
+    mod = lower(tvm.IRModule({var: _over_addresses(func)}), target)
+    func, scratch = _without_allocations(mod[var])
+    code = generate(tvm.IRModule({var: func.with_attr("global_symbol", symbol)}), target)
+    return Kernel(symbol, code, scratch)
+
+
+def generate(mod: tvm.IRModule, target: tvm.target.Target) -> bytes:
+    """Run the last passes and LLVM; returns an object file."""
+    _, finish, _ = tirx.get_default_tir_pipeline(target)
+    built = tvm.get_global_func("target.build.llvm")(finish()(mod), target)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "code.o"
+        built.write_to_file(str(path), "o")
+        return path.read_bytes()
 
 
 def lower(mod: tvm.IRModule, target: tvm.target.Target) -> tvm.IRModule:

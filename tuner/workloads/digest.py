@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 import tvm
 import tvm_ffi
+from tvm_ffi.serialization import from_json_graph_str
 
 from tuner.ops import OPERATOR
 
@@ -93,7 +94,8 @@ def rename_variables(node: Node) -> Node:
                 kind = after_data[1].removeprefix("_")
                 rename(entry, "name_hint", kind + (f"_{blocks[kind]}" if blocks[kind] else ""))
                 blocks[kind] += 1
-    return tvm.ir.load_json(json.dumps(graph))
+    # TVM's own loader would look for the forms of older versions first, at twice the price.
+    return from_json_graph_str(json.dumps(graph))
 
 
 def _text(nodes: list[dict[str, Any]], value: Any) -> str:

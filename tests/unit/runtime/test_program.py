@@ -237,7 +237,7 @@ def test_kernels_stay_in_order_whatever_their_schedules(small_dlrm: Path, at: fl
         for name in use.functions:
             scheduled = schedule(use.func, host_arch(), config=config).mod["main"]
             mod[name] = scheduled.without_attr("global_symbol")
-    program = build_program(mod, prepared.model, 8, target_of(host_arch()))
+    program = build_program(mod, prepared.model, 8, target_of(host_arch())).load()
     inputs, scores = random_inputs(prepared.model, 8), np.zeros(8, np.float32)
     program.run(inputs, 0, 8, WeightSchema(prepared).pack(prepared.model.params), [scores])
     np.testing.assert_allclose(scores, torch_scores(small_dlrm, *inputs), atol=1e-5, rtol=0)
