@@ -1,26 +1,34 @@
-"""Compiles one bucket: each kernel by its best record's trace, or by its default schedule."""
+"""Code for the buckets of one graph: from the disk cache, or compiled by the best schedules."""
 
 from __future__ import annotations
 
+import threading
 import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import tvm
-from tvm import relax
 
 from db import CpuArch
+from runtime.blueprint import Blueprint
+from runtime.cache import DiskCache, bucket_key, graph_key, workloads_key
 from runtime.inputs import InputChecker
-from runtime.lookup import Choice, Lookup
-from runtime.program import NotStraight, Program, build_program
+from runtime.lookup import Choice, Lookup, records_of
+from runtime.program import NotStraight, Program, ProgramCode, build_program
 from runtime.quarantine import Quarantine
 from runtime.report import BucketReport, KernelReport
-from runtime.vm import VirtualMachines
+from runtime.timing import seconds_of
+from runtime.vm import MachineCode, VirtualMachines, build_machine
+from runtime.weights import PackedWeights
 from tuner.arch import target_of
 from tuner.errors import InvalidSchedule
-from tuner.graph.bucket import bucket_module
+from tuner.graph.bucket import bucket_module, open_module
 from tuner.graph.prepare import PreparedModel
 from tuner.measure.compile import schedule
 from tuner.workloads import KernelUse, extract_workloads
+
+#: Why the code that takes any batch is what it is.
+OPEN_BATCH = "its batch is open"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,61 +38,172 @@ class CompiledBucket:
     batch: int
     runner: Program | VirtualMachines
     report: BucketReport
+    #: Seconds of one call, measured when it was compiled.
+    seconds: float
 
 
-def compile_bucket(
-    prepared: PreparedModel, batch: int, arch: CpuArch, lookup: Lookup, quarantine: Quarantine
-) -> CompiledBucket:
-    """Compile `prepared` for one batch size."""
-    start = time.perf_counter()
-    mod = bucket_module(prepared, batch)
-    uses = extract_workloads(mod)
-    choices = lookup(uses, arch)
-    kernels = []
-    for use in uses:
-        func, kernel = _kernel(use, arch, choices.get(use.workload.digest), quarantine)
-        kernels.append(kernel)
-        for name in use.functions:
-            mod[name] = func.without_attr("global_symbol")
-    runner = _runner(mod, prepared, batch, arch)
-    reason = runner.reason if isinstance(runner, VirtualMachines) else ""
-    report = BucketReport(batch, tuple(kernels), time.perf_counter() - start, reason)
-    return CompiledBucket(batch, runner, report)
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A bucket on disk."""
+
+    code: ProgramCode | MachineCode
+    report: BucketReport
+    seconds: float
 
 
-def _runner(
-    mod: tvm.IRModule, prepared: PreparedModel, batch: int, arch: CpuArch
-) -> Program | VirtualMachines:
-    target = target_of(arch)
-    try:
-        return build_program(mod, prepared.model, batch, target).load()
-    except NotStraight as error:
-        executable = tvm.compile(relax.transform.BundleModelParams()(mod), target=target)
-        return VirtualMachines(batch, executable, InputChecker(prepared.model), str(error))
+class BucketCompiler:
+    """Compiles the buckets of one graph; any number of threads may use it.
+
+    Parameters
+    ----------
+    count
+        Called whenever a bucket is compiled, rather than read from disk.
+    """
+
+    def __init__(
+        self,
+        blueprint: Blueprint,
+        arch: CpuArch,
+        lookup: Lookup,
+        quarantine: Quarantine,
+        cache: DiskCache,
+        count: Callable[[], None],
+    ) -> None:
+        self._blueprint, self._arch, self._cache = blueprint, arch, cache
+        self._lookup, self._quarantine, self._count = lookup, quarantine, count
+        self._graph = graph_key(blueprint.model.digest)
+        self._check = InputChecker(blueprint.model)
+        self._target = target_of(arch)
+        self._reading = threading.Lock()
+        self._prepared: PreparedModel | None = None
+        #: Key and code of what was compiled here, until it is timed for good.
+        self._fresh: dict[int, tuple[str, ProgramCode | MachineCode]] = {}
+
+    def known(self, batches: Sequence[int]) -> dict[int, CompiledBucket]:
+        """Buckets whose code is on disk, and rests on the records there are now."""
+        workloads = {b: self._cache.get(workloads_key(self._graph, b)) for b in batches}
+        digests = sorted({d for some in workloads.values() for d in some or ()})
+        records = self._lookup.records(digests, self._arch) if digests else {}
+        found = {}
+        for batch, some in workloads.items():
+            if some is None:
+                continue
+            kept = self._cache.get(self._key(batch, {d: records[d] for d in some if d in records}))
+            if kept is not None:
+                report = replace(kept.report, cached=True)
+                found[batch] = CompiledBucket(batch, self._load(kept.code), report, kept.seconds)
+        return found
+
+    def compile(self, batch: int, weights: PackedWeights) -> CompiledBucket:
+        """Compile a bucket, unless another process has done so meanwhile.
+
+        Parameters
+        ----------
+        weights
+            What it is timed with.
+        """
+        with self._cache.making(self._key(batch, {})):
+            found = self.known([batch])
+            return found[batch] if found else self._compile(batch, weights)
+
+    def timed(self, bucket: CompiledBucket, weights: PackedWeights) -> CompiledBucket:
+        """The same bucket, timed once more if it was compiled here: while nothing else compiles."""
+        fresh = self._fresh.pop(bucket.batch, None)
+        if fresh is None:
+            return bucket
+        seconds = seconds_of(bucket.runner, bucket.batch, weights, self._blueprint)
+        self._cache.put(fresh[0], _Kept(fresh[1], bucket.report, seconds))
+        return replace(bucket, seconds=seconds)
+
+    def renew(self, bucket: CompiledBucket, weights: PackedWeights) -> CompiledBucket:
+        """The same bucket, compiled again if there are other schedules for it by now."""
+        mod = bucket_module(self.prepared, bucket.batch)
+        uses = extract_workloads(mod)
+        choices = self._choices(uses)
+        known = {k.workload: k.schedule for k in bucket.report.kernels}
+        if known == {u.workload.digest: _schedule_of(choices, u) for u in uses}:
+            return bucket
+        return self._compile(bucket.batch, weights)
+
+    def open_batch(self) -> VirtualMachines:
+        """Code that takes any batch, kernels unscheduled: quick to make, and slow."""
+        mod = open_module(self.prepared)
+        code = build_machine(mod, None, self._target, OPEN_BATCH)
+        return code.load(self._check)
+
+    @property
+    def prepared(self) -> PreparedModel:
+        """What buckets are made of; read when it is first needed."""
+        with self._reading:
+            if self._prepared is None:
+                self._prepared = self._blueprint.prepared()
+            return self._prepared
+
+    def _choices(self, uses: Sequence[KernelUse]) -> dict[str, Choice]:
+        choices = self._lookup(uses, self._arch)
+        return {d: c for d, c in choices.items() if not self._quarantine.holds(c)}
+
+    def _compile(self, batch: int, weights: PackedWeights) -> CompiledBucket:
+        self._count()
+        start = time.perf_counter()
+        mod = bucket_module(self.prepared, batch)
+        uses = extract_workloads(mod)
+        choices = self._choices(uses)
+        kernels = []
+        for use in uses:
+            func, kernel = self._kernel(use, choices.get(use.workload.digest))
+            kernels.append(kernel)
+            for name in use.functions:
+                mod[name] = func.without_attr("global_symbol")
+        code = self._generate(mod, batch)
+        runner = self._load(code)
+        reason = runner.reason if isinstance(runner, VirtualMachines) else ""
+        report = BucketReport(batch, tuple(kernels), time.perf_counter() - start, reason)
+        seconds = seconds_of(runner, batch, weights, self._blueprint)
+        digests = tuple(use.workload.digest for use in uses)
+        self._cache.put(workloads_key(self._graph, batch), digests)
+        key = self._key(batch, records_of(choices))
+        self._cache.put(key, _Kept(code, report, seconds))
+        self._fresh[batch] = key, code
+        return CompiledBucket(batch, runner, report, seconds)
+
+    def _generate(self, mod: tvm.IRModule, batch: int) -> ProgramCode | MachineCode:
+        try:
+            return build_program(mod, self._blueprint.model, batch, self._target)
+        except NotStraight as error:
+            return build_machine(mod, batch, self._target, str(error))
+
+    def _load(self, code: ProgramCode | MachineCode) -> Program | VirtualMachines:
+        return code.load() if isinstance(code, ProgramCode) else code.load(self._check)
+
+    def _key(self, batch: int, records: Mapping[str, str]) -> str:
+        return bucket_key(self._graph, batch, self._arch, records)
+
+    def _kernel(
+        self, use: KernelUse, choice: Choice | None
+    ) -> tuple[tvm.tirx.PrimFunc, KernelReport]:
+        workload = use.workload
+        plain = KernelReport(workload.digest, workload.name, workload.op_kind, use.calls, "default")
+        if choice is None:
+            return schedule(use.func, self._arch).mod["main"], plain
+        try:
+            sch = schedule(use.func, self._arch, config=choice.config, trace=choice.trace)
+        except InvalidSchedule as error:
+            self._quarantine.add(workload.digest, choice, str(error))
+            reason = f"its {choice.served_by} does not apply: {error}"
+            return schedule(use.func, self._arch).mod["main"], replace(plain, reason=reason)
+        return sch.mod["main"], replace(
+            plain,
+            served_by=choice.served_by,
+            schedule=choice.identity,
+            arch=choice.arch,
+            expected_secs=choice.expected_secs,
+            default_secs=choice.default_secs,
+            strategy=choice.strategy,
+            recorded_at=choice.recorded_at,
+        )
 
 
-def _kernel(
-    use: KernelUse, arch: CpuArch, choice: Choice | None, quarantine: Quarantine
-) -> tuple[tvm.tirx.PrimFunc, KernelReport]:
-    workload = use.workload
-    plain = KernelReport(workload.digest, workload.name, workload.op_kind, use.calls, "default")
-    if choice is None:
-        return schedule(use.func, arch).mod["main"], plain
-    if quarantine.holds(choice):
-        reason = "its record did not apply before"
-        return schedule(use.func, arch).mod["main"], replace(plain, reason=reason)
-    try:
-        func = schedule(use.func, arch, config=choice.config, trace=choice.trace).mod["main"]
-    except InvalidSchedule as error:
-        quarantine.add(workload.digest, choice, str(error))
-        reason = f"its {choice.served_by} does not apply: {error}"
-        return schedule(use.func, arch).mod["main"], replace(plain, reason=reason)
-    return func, replace(
-        plain,
-        served_by=choice.served_by,
-        arch=choice.arch,
-        expected_secs=choice.expected_secs,
-        default_secs=choice.default_secs,
-        strategy=choice.strategy,
-        recorded_at=choice.recorded_at,
-    )
+def _schedule_of(choices: Mapping[str, Choice], use: KernelUse) -> str:
+    choice = choices.get(use.workload.digest)
+    return "" if choice is None else choice.identity

@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import functools
 import os
-from collections.abc import Sequence
+import threading
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from db import DatabaseUnavailable, open_store
-from runtime.compiler import CompiledBucket, compile_bucket
+from runtime.blueprint import Blueprint
+from runtime.build_order import BuildOrder
+from runtime.cache import DiskCache, NoCache, graph_key
+from runtime.compiler import BucketCompiler
 from runtime.folder import default_folder
-from runtime.lookup import FallbackLookup, Lookup, Reach, RememberedChoices, no_records
+from runtime.inputs import InputChecker
+from runtime.lookup import FallbackLookup, Lookup, NoRecords, Reach, RememberedChoices
 from runtime.model import Model
-from runtime.outputs import output_specs
 from runtime.quarantine import Quarantine
-from runtime.weights import WeightSchema
+from runtime.served import Version
+from runtime.weights import PackedWeights, WeightSchema
 from tuner.arch import host_arch, resolve, runs_on, toolchain
 from tuner.errors import TunerError
-from tuner.graph.prepare import PreparedModel, prepare
-from tuner.importers import import_model
+from tuner.graph.prepare import prepare
+from tuner.importers import import_model, read_weights
 
 #: Batch sizes that get kernels of their own unless the caller says otherwise.
 DEFAULT_BUCKETS = (1, 16, 64, 256)
@@ -45,6 +49,8 @@ class Engine:
         A file of ``tunefleet db export``, for when the database cannot be reached.
     cache
         Folder for what outlives the process; None is `default_folder`.
+    cache_bytes
+        Size that the compiled code in it may have; 0 keeps none.
     patience_s
         Longest wait for an answer of the database; after that it counts as out of reach.
 
@@ -64,6 +70,7 @@ class Engine:
         use_records: bool = True,
         snapshot: str | os.PathLike[str] | None = None,
         cache: str | os.PathLike[str] | None = None,
+        cache_bytes: int = 1 << 30,
         patience_s: float = 2.0,
     ) -> None:
         self.arch = host_arch() if arch is None else resolve(arch)
@@ -72,9 +79,10 @@ class Engine:
                 f"kernels for {self.arch.name} do not run on this host ({host_arch().name})"
             )
         folder = default_folder() if cache is None else Path(cache)
+        self._cache = DiskCache(folder / "code", cache_bytes) if cache_bytes else NoCache()
         self._patience = patience_s
         self._reaches: list[Reach] = []
-        self._lookup: Lookup = no_records
+        self._lookup: Lookup = NoRecords()
         writable = None
         if use_records:
             database = self._reach(db)
@@ -85,8 +93,9 @@ class Engine:
             kept = None if snapshot is None else self._reach(str(snapshot))
             self._lookup = FallbackLookup(database, kept, RememberedChoices(folder))
         self._quarantine = Quarantine(writable)
-        #: Buckets compiled so far.
+        #: Buckets compiled so far; those read from disk do not count.
         self.compile_count = 0
+        self._counting = threading.Lock()
 
     def __enter__(self) -> Self:
         return self
@@ -105,8 +114,15 @@ class Engine:
         for reach in self._reaches:
             reach.close()
 
-    def load(self, model: Any, buckets: Sequence[int] = DEFAULT_BUCKETS) -> Model:
-        """Import a model and compile it for each bucket.
+    def load(
+        self,
+        model: Any,
+        buckets: Sequence[int] = DEFAULT_BUCKETS,
+        *,
+        traffic: Mapping[int, float] | None = None,
+        wait: bool = True,
+    ) -> Model:
+        """Import a model and compile it for each bucket; what was compiled before is read from disk.
 
         Parameters
         ----------
@@ -114,6 +130,11 @@ class Engine:
             Path to a ``.pt2`` or ``.onnx`` file, or an ``ExportedProgram``.
         buckets
             Batch sizes to specialise for, each at least 1.
+        traffic
+            Share of the calls by batch size: the hottest buckets are compiled first.
+        wait
+            False returns as soon as anything can serve, which at first is slow code for any batch;
+            buckets take over one by one, in the order of `traffic` and of the calls that come in.
 
         Raises
         ------
@@ -123,30 +144,45 @@ class Engine:
         sizes = sorted(set(buckets))
         if not sizes or sizes[0] < 1:
             raise TunerError(f"buckets are batch sizes of at least 1, not {list(buckets)}")
-        imported = import_model(model)
-        if imported.fixed_batch is not None:
-            sizes = [imported.fixed_batch]
-        prepared = prepare(imported)
-        schema = WeightSchema(prepared)
-        weights = schema.pack(imported.params)
-        # The packed copy is the one that serves: the imported one is let go.
-        light = dataclasses.replace(imported, params={})
-        light_prepared = dataclasses.replace(prepared, model=light)
-        compiled = [self._compile(light_prepared, batch) for batch in sizes]
+        version, weights = self._open_version(model)
+        fixed = version.blueprint.model.fixed_batch
+        order = BuildOrder(sizes if fixed is None else [fixed], traffic or {}, wait_for_all=wait)
         return Model(
-            light,
-            schema,
+            version,
             weights,
-            compiled,
-            output_specs(prepared),
-            functools.partial(self._compile, light_prepared),
+            order,
+            self._open_version,
             arch=self.arch.name,
             toolchain=toolchain().key,
         )
 
-    def _compile(self, prepared: PreparedModel, batch: int) -> CompiledBucket:
-        self.compile_count += 1
-        return compile_bucket(prepared, batch, self.arch, self._lookup, self._quarantine)
+    def _open_version(self, source: Any) -> tuple[Version, PackedWeights]:
+        """Everything of a model but its code; the graph is only read if it is a new one."""
+        blueprint = None
+        if isinstance(source, (str, os.PathLike)):
+            weights, fingerprint = read_weights(source)
+            if fingerprint is not None:
+                blueprint = self._cache.get(graph_key(fingerprint))
+        if blueprint is None:
+            imported = import_model(source)
+            weights = imported.params
+            blueprint = Blueprint.of(prepare(imported))
+            if imported.fingerprint is not None:
+                self._cache.put(graph_key(imported.fingerprint), blueprint)
+        else:
+            named = dataclasses.replace(blueprint.model, source=str(source))
+            blueprint = dataclasses.replace(blueprint, model=named)
+        schema = WeightSchema(blueprint.layouts, blueprint.weights, blueprint.model.unused)
+        compiler = BucketCompiler(
+            blueprint, self.arch, self._lookup, self._quarantine, self._cache, self._count
+        )
+        check = InputChecker(blueprint.model)
+        # The packed copy is the one that serves: the imported one is let go.
+        return Version(blueprint, schema, check, compiler), schema.pack(weights)
+
+    def _count(self) -> None:
+        with self._counting:
+            self.compile_count += 1
 
     def _reach(self, db: str | None, *, read_only: bool = True) -> Reach:
         reach = Reach(

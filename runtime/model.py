@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 import threading
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from runtime.arenas import ARENAS
+from runtime.build_order import BuildOrder
 from runtime.compiler import CompiledBucket
 from runtime.errors import RefreshError
-from runtime.inputs import InputChecker, random_inputs
-from runtime.outputs import OutputSpec
-from runtime.plan import Planner
 from runtime.report import ModelReport
-from runtime.served import Served, measure, serve
-from runtime.weights import PackedWeights, WeightSchema
-from tuner.importers import ImportedModel, InputSpec, read_weights
+from runtime.served import OpenCode, Served, Version, serve
+from runtime.threads import CPUS, each
+from runtime.weights import PackedWeights
+from tuner.importers import InputSpec, read_weights
+from tuner.measure.compile import failure_line
+
+_log = logging.getLogger(__name__)
 
 
 class Model:
@@ -25,49 +29,52 @@ class Model:
 
     Threads: calls run side by side, each thread in its own arena; weights are shared. A refresh
     swaps the weights at once: a call works on the set it started with.
+
+    Parameters
+    ----------
+    open_version
+        Makes another graph ready to be compiled, and packs its weights.
     """
 
     def __init__(
         self,
-        imported: ImportedModel,
-        schema: WeightSchema,
+        version: Version,
         weights: PackedWeights,
-        buckets: Sequence[CompiledBucket],
-        outputs: Sequence[OutputSpec],
-        recompile: Callable[[int], CompiledBucket],
+        order: BuildOrder,
+        open_version: Callable[[Any], tuple[Version, PackedWeights]],
         *,
         arch: str,
         toolchain: str,
     ) -> None:
-        self._imported = imported
-        self._schema = schema
-        self._outputs = tuple(outputs)
-        self._compile = recompile
-        self._check = InputChecker(imported)
+        blueprint = version.blueprint
+        self._outputs = blueprint.outputs
         #: An input whose first extent is the batch.
-        self._leading = next(i for i, spec in enumerate(imported.inputs) if spec.batched)
+        self._leading = next(i for i, spec in enumerate(blueprint.model.inputs) if spec.batched)
         #: Makes room for the scores of a batch; a model of several outputs goes the long way.
-        self._empty = outputs[0].empty if len(outputs) == 1 else _several
+        self._empty = self._outputs[0].empty if len(self._outputs) == 1 else _several
+        self._order, self._open_version = order, open_version
         self._arch, self._toolchain = arch, toolchain
         #: Held while what is served is replaced; calls never take it.
         self._replacing = threading.Lock()
+        #: Calls that what was served before has counted.
+        self._calls: Counter[int] = Counter()
         self._served: Served
-        self._adopt(weights, buckets)
+        self._start(version, weights)
 
     @property
     def input_specs(self) -> tuple[InputSpec, ...]:
         """Names, dtypes and shapes of the inputs, in order."""
-        return self._imported.inputs
+        return self._served.version.blueprint.model.inputs
 
     @property
     def buckets(self) -> tuple[int, ...]:
-        """Batch sizes with kernels of their own, rising."""
+        """Batch sizes that have kernels of their own by now, rising."""
         return tuple(self._served.buckets)
 
     @property
     def parameters(self) -> dict[str, tuple[tuple[int, ...], str]]:
         """Shape and dtype of each weight that `refresh` takes, by name."""
-        return dict(self._schema.expected)
+        return dict(self._served.version.schema.expected)
 
     @property
     def weight_bytes(self) -> int:
@@ -96,13 +103,14 @@ class Model:
         # the interpreter from the caches, and all that is touched here comes back at their price.
         try:
             scores = self._empty(len(inputs[self._leading]))
-            score, table = served.single[len(scores)]
+            single = served.single[len(scores)]
             shelf = ARENAS.local.shelf
             arena = shelf.pop()
             try:
-                if arena[1] >= served.arena_bytes and not score(
-                    *inputs, table, arena[0], scores, 0
+                if arena[1] >= served.arena_bytes and not single[0](
+                    *inputs, single[1], arena[0], scores, 0
                 ):
+                    single[2] += 1
                     return scores
             finally:
                 shelf.append(arena)
@@ -143,14 +151,16 @@ class Model:
         InputError
             If one is not an input of this model.
         """
-        arrays, batch = self._check(inputs)
+        arrays, batch = served.version.check(inputs)
         outputs = [spec.empty(batch) for spec in self._outputs]
-        for start, rows, bucket in served.planner.pieces(batch):
-            served.buckets[bucket].runner.run(arrays, start, rows, served.weights, outputs)
+        served.run(arrays, batch, outputs)
         return outputs
 
     def refresh(self, source: Any) -> None:
-        """Take new weights for the same graph; nothing is compiled.
+        """Take new weights; calls go on meanwhile, each on the weights it started with.
+
+        Weights of the same graph compile nothing. A file of another graph that takes the same
+        inputs is compiled beside, bucket by bucket, and takes over when all of it is ready.
 
         Parameters
         ----------
@@ -164,60 +174,173 @@ class Model:
             If they do not fit; the old weights serve on.
         """
         weights, graph = read_weights(source)
-        mine = self._imported.fingerprint
+        mine = self._served.version.blueprint.model.fingerprint
         if None not in (graph, mine) and graph != mine:
-            raise RefreshError(f"{source} has another graph; load it as a new model")
+            self._change(source)
+            return
         partial = isinstance(source, Mapping)
         with self._replacing:
             served = self._served
-            packed = self._schema.pack(weights, served.weights if partial else None)
-            self._probe(packed, served)
-            self._served = serve(packed, served.buckets, served.planner)
-
-    def _probe(self, weights: PackedWeights, served: Served) -> None:
-        """Score inputs with new weights before anybody else does.
-
-        Raises
-        ------
-        RefreshError
-            If a score is not finite that is finite with the weights that serve.
-        """
-        batch = min(served.buckets)
-        arrays, runner = self.random_inputs(batch), served.buckets[batch].runner
-        old, new = ([spec.empty(batch) for spec in self._outputs] for _ in range(2))
-        runner.run(arrays, 0, batch, served.weights, old)
-        runner.run(arrays, 0, batch, weights, new)
-        if any((np.isfinite(o) & ~np.isfinite(n)).any() for o, n in zip(old, new, strict=True)):
-            raise RefreshError("the weights make scores that are not finite; the old ones serve on")
+            packed = served.version.schema.pack(weights, served.weights if partial else None)
+            new = serve(served.version, packed, served.buckets, served.open_code)
+            self._probe(new)
+            self._swap(new)
 
     def update(self) -> None:
         """Adopt what the database has learnt since: compile beside, then swap.
 
         Calls go on meanwhile, and weights that are refreshed meanwhile stay.
         """
-        buckets = [self._compile(batch) for batch in self._served.buckets]
+        version, weights = self._served.version, self._served.weights
+        compiler = version.compiler
+        renewed = each(lambda b: compiler.renew(b, weights), list(self._served.buckets.values()))
+        timed = {b.batch: compiler.timed(b, weights) for b in renewed}
         with self._replacing:
-            self._adopt(self._served.weights, buckets)
+            served = self._served
+            # A graph that came meanwhile was compiled with what the database knows now.
+            if served.version is version:
+                self._swap(serve(version, served.weights, {**served.buckets, **timed}))
 
-    def _adopt(self, weights: PackedWeights, buckets: Sequence[CompiledBucket]) -> None:
-        """Serve with these from now on."""
-        by_batch = {b.batch: b for b in sorted(buckets, key=lambda b: b.batch)}
-        costs = measure(weights, by_batch, self.random_inputs, self._outputs)
-        self._served = serve(weights, by_batch, Planner(costs))
-        ARENAS.expect(self._served.arena_bytes)
+    def wait(self, timeout_s: float | None = None) -> bool:
+        """Wait until every bucket is compiled; False if some are not by then."""
+        return self._order.wait(timeout_s)
+
+    def calls(self) -> Counter[int]:
+        """Calls so far by batch size, about: threads may overwrite each other's count."""
+        return self._calls + self._served.calls()
 
     def report(self) -> ModelReport:
         """Which record serves which kernel."""
+        served = self._served
         return ModelReport(
-            source=self._imported.source,
+            source=served.version.blueprint.model.source,
             arch=self._arch,
             toolchain=self._toolchain,
-            buckets=tuple(b.report for b in self._served.buckets.values()),
+            buckets=tuple(b.report for b in served.buckets.values()),
+            pending=self._order.pending,
+            failed=self._order.failed,
+            calls=dict(sorted(self.calls().items())),
         )
 
     def random_inputs(self, batch: int, seed: int = 0) -> list[np.ndarray]:
         """Inputs that the model accepts, for trying it out."""
-        return random_inputs(self._imported, batch, seed)
+        return self._served.version.blueprint.random_inputs(batch, seed)
+
+    def _start(self, version: Version, weights: PackedWeights) -> None:
+        """Serve with what there is, and have the rest compiled: now, or while serving."""
+        order, compiler = self._order, version.compiler
+        ready = compiler.known(order.pending)
+        order.done(ready)
+        if not order.pending:
+            self._swap(serve(version, weights, ready))
+            return
+        if order.wait_for_all:
+            self._swap(serve(version, weights, self._compile(version, weights, ready)))
+            return
+        open_code = None if ready else self._open_code(version, weights)
+        if not ready and open_code is None:
+            first = order.take({})
+            assert first is not None
+            ready = {first: compiler.compile(first, weights)}
+            order.done(ready)
+        self._swap(serve(version, weights, ready, open_code))
+        for _ in range(min(CPUS, len(order.pending))):
+            threading.Thread(target=self._build, name="tunefleet-build", daemon=True).start()
+
+    def _open_code(self, version: Version, weights: PackedWeights) -> OpenCode | None:
+        """Code for any batch; None if the model has none, and has to wait for a bucket."""
+        if version.blueprint.model.batch_var is None:
+            return None
+        try:
+            return OpenCode.of(version, weights, self._order.all[-1])
+        except Exception as error:
+            _log.warning("no code for any batch: %s", failure_line(error))
+            return None
+
+    def _compile(
+        self, version: Version, weights: PackedWeights, ready: Mapping[int, CompiledBucket]
+    ) -> dict[int, CompiledBucket]:
+        """Every bucket, those that are missing compiled in parallel."""
+        compiler, missing = version.compiler, [b for b in self._order.all if b not in ready]
+        built = each(lambda batch: compiler.compile(batch, weights), missing)
+        self._order.done({b.batch: b for b in built})
+        return {**ready, **{b.batch: compiler.timed(b, weights) for b in built}}
+
+    def _build(self) -> None:
+        """Compile what is pending, the hottest first, each serving as soon as it is ready."""
+        order = self._order
+        while (batch := order.take(self.calls())) is not None:
+            served = self._served
+            try:
+                bucket = served.version.compiler.compile(batch, served.weights)
+            except Exception as error:
+                order.fail(batch, error)
+                continue
+            with self._replacing:
+                self._add(bucket)
+                order.done({batch: bucket})
+                if order.complete:
+                    self._settle()
+
+    def _add(self, bucket: CompiledBucket) -> None:
+        now = self._served
+        self._swap(
+            serve(now.version, now.weights, {**now.buckets, bucket.batch: bucket}, now.open_code)
+        )
+
+    def _settle(self) -> None:
+        """Time all buckets now that nothing compiles, and let go of the code for any batch."""
+        now = self._served
+        timed = {b: now.version.compiler.timed(c, now.weights) for b, c in now.buckets.items()}
+        self._swap(serve(now.version, now.weights, timed))
+
+    def _change(self, source: Any) -> None:
+        """Take over another graph of the same inputs and outputs.
+
+        Raises
+        ------
+        RefreshError
+            If callers would see the difference.
+        """
+        self.wait()
+        version, weights = self._open_version(source)
+        if version.blueprint.signature != self._served.version.blueprint.signature:
+            raise RefreshError(
+                f"{source} takes other inputs or makes other outputs; load it as a new model"
+            )
+        ready = version.compiler.known(self._order.all)
+        new = serve(version, weights, self._compile(version, weights, ready))
+        self._probe(new)
+        with self._replacing:
+            self._swap(new)
+
+    def _probe(self, new: Served) -> None:
+        """Score inputs with what is to serve before anybody else does.
+
+        Raises
+        ------
+        RefreshError
+            If a score is not finite that is finite with what serves.
+        """
+        batch = min(new.buckets, default=1)
+        arrays = new.version.blueprint.random_inputs(batch)
+        old_scores, scores = ([s.empty(batch) for s in self._outputs] for _ in range(2))
+        new.run(arrays, batch, scores)
+        if new.version is self._served.version:
+            self._served.run(arrays, batch, old_scores)
+        else:
+            old_scores = [np.zeros_like(s) for s in scores]
+        pairs = zip(old_scores, scores, strict=True)
+        if any((np.isfinite(o) & ~np.isfinite(n)).any() for o, n in pairs):
+            raise RefreshError("the weights make scores that are not finite; the old ones serve on")
+
+    def _swap(self, new: Served) -> None:
+        """Serve with this from now on."""
+        ARENAS.expect(new.arena_bytes)
+        old = getattr(self, "_served", None)
+        self._served = new
+        if old is not None:
+            self._calls.update(old.calls())
 
 
 def _several(_: int) -> np.ndarray:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 
@@ -23,6 +23,8 @@ class KernelReport:
     #: this one has), ``"neighbour"`` (the configuration of the nearest tuned batch) or
     #: ``"default"`` (the template's default schedule).
     served_by: str
+    #: Names its schedule among all of the workload; empty for the default.
+    schedule: str = ""
     #: Why it is not served by a record, if there was one; else empty.
     reason: str = ""
     #: CPU architecture that its schedule was measured on; empty for a default.
@@ -46,6 +48,8 @@ class BucketReport:
     compile_secs: float
     #: Why Relax's virtual machine runs it, call by call; empty if it is one compiled function.
     machine: str = ""
+    #: True if its code came from the disk cache.
+    cached: bool = False
 
     @property
     def from_records(self) -> int:
@@ -65,7 +69,15 @@ class ModelReport:
     source: str
     arch: str
     toolchain: str
+    #: Those that are ready.
     buckets: Sequence[BucketReport]
+    #: Batch sizes that are still to be compiled; meanwhile other buckets serve theirs, or code that
+    #: takes any batch.
+    pending: Sequence[int] = ()
+    #: Why buckets could not be compiled, by batch size.
+    failed: Mapping[int, str] = field(default_factory=dict)
+    #: Calls so far by batch size, about: threads may overwrite each other's count.
+    calls: Mapping[int, int] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """The same as plain containers, for JSON."""
@@ -77,7 +89,7 @@ class ModelReport:
             lines.append(
                 f"  batch {bucket.batch}: "
                 + ", ".join(f"{n} kernels by {kind}" for kind, n in bucket.served_by.items())
-                + f", compiled in {bucket.compile_secs:.1f} s"
+                + (", from disk" if bucket.cached else f", compiled in {bucket.compile_secs:.1f} s")
                 + (f", on the virtual machine: {bucket.machine}" if bucket.machine else "")
             )
             for k in bucket.kernels:
@@ -86,4 +98,7 @@ class ModelReport:
                 reason = f" ({k.reason})" if k.reason else ""
                 reason += f" ({k.arch})" if k.served_by == "compatible" else ""
                 lines.append(f"    {k.served_by:10}{secs:14} {k.name}{times}{reason}")
+        if self.pending:
+            lines.append(f"  still compiling: batch {', '.join(map(str, self.pending))}")
+        lines += [f"  batch {batch} failed: {why}" for batch, why in self.failed.items()]
         return "\n".join(lines)

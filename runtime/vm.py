@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import tempfile
 import threading
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import tvm
@@ -11,6 +14,7 @@ import tvm_ffi
 from tvm import relax
 
 from runtime.inputs import InputChecker
+from runtime.program.link import link_files, load_library
 from runtime.weights import PackedWeights
 from tuner.importers import InputSpec
 
@@ -18,11 +22,40 @@ from tuner.importers import InputSpec
 _ALIGNMENT = 64
 
 
+@dataclass(frozen=True, slots=True)
+class MachineCode:
+    """A compiled bucket as bytes: what is kept on disk."""
+
+    #: None for code that takes any batch.
+    batch: int | None
+    #: A shared library.
+    library: bytes
+    #: Why it is no `runtime.program.Program`.
+    reason: str
+
+    def load(self, check: InputChecker) -> VirtualMachines:
+        """Make it callable in this process."""
+        return VirtualMachines(self.batch, load_library(self.library), check, self.reason)
+
+
+def build_machine(
+    mod: tvm.IRModule, batch: int | None, target: tvm.target.Target, reason: str
+) -> MachineCode:
+    """Compile a bucket's module, its kernels scheduled already."""
+    executable = tvm.compile(relax.transform.BundleModelParams()(mod), target=target)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "library.so"
+        executable.export_library(str(path), fcompile=link_files)
+        return MachineCode(batch, path.read_bytes(), reason)
+
+
 class VirtualMachines:
     """One bucket's virtual machines, one per thread.
 
     Parameters
     ----------
+    batch
+        Rows that it takes; None for any number.
     executable
         Its ``main`` takes the inputs and then one tuple of all packed weights.
     reason
@@ -30,7 +63,7 @@ class VirtualMachines:
     """
 
     def __init__(
-        self, batch: int, executable: relax.VMExecutable, check: InputChecker, reason: str
+        self, batch: int | None, executable: tvm.runtime.Module, check: InputChecker, reason: str
     ) -> None:
         self.batch, self.reason = batch, reason
         self._executable, self._check = executable, check
@@ -85,7 +118,7 @@ class _Machine:
     """One thread's virtual machine for one bucket, with aligned room for padded inputs."""
 
     def __init__(
-        self, batch: int, executable: relax.VMExecutable, specs: Sequence[InputSpec]
+        self, batch: int | None, executable: tvm.runtime.Module, specs: Sequence[InputSpec]
     ) -> None:
         self._batch = batch
         self._specs = specs
@@ -103,7 +136,9 @@ class _Machine:
         spec = self._specs[i]
         extra = 0 if spec.batched else 1
         padded = spec.batched or end is not None
-        shape = (self._batch + extra, *array.shape[1:]) if padded else array.shape
+        shape = array.shape
+        if padded and self._batch is not None:
+            shape = (self._batch + extra, *array.shape[1:])
         if array.shape == shape and array.ctypes.data % _ALIGNMENT == 0:
             return tvm_ffi.from_dlpack(array)
         held = self._staging.get(i)

@@ -9,21 +9,23 @@ import tvm
 import tvm_ffi
 
 from runtime.errors import RefreshError
+from runtime.threads import each
 from tuner.arena import Arena
 from tuner.graph.dense import WeightLayout
-from tuner.graph.prepare import PreparedModel
 
 
 class WeightSchema:
     """Which weights a model takes, and how the kernels want them."""
 
-    def __init__(self, prepared: PreparedModel) -> None:
-        self._layouts = prepared.layouts
-        self._unused = prepared.model.unused
+    def __init__(
+        self,
+        layouts: Sequence[WeightLayout],
+        expected: Mapping[str, tuple[tuple[int, ...], str]],
+        unused: frozenset[str] = frozenset(),
+    ) -> None:
+        self._layouts, self._unused = layouts, unused
         #: Shape and dtype of each weight, as the model's author knows it.
-        self.expected = {
-            name: (array.shape, str(array.dtype)) for name, array in prepared.model.params.items()
-        }
+        self.expected = expected
 
     def pack(
         self, weights: Mapping[str, np.ndarray], old: PackedWeights | None = None
@@ -36,14 +38,12 @@ class WeightSchema:
             If a weight is unknown, missing, of another shape or dtype, or not finite.
         """
         self._check(weights, complete=old is None)
-        arena = Arena((n.shape, n.dtype) for n in self._layouts if n.param in weights)
-        tensors = []
-        for i, layout in enumerate(self._layouts):
-            if layout.param in weights:
-                tensors.append(_packed(layout, arena, weights[layout.param]))
-            else:
-                assert old is not None
-                tensors.append(old.tensors[i])
+        new = {i: n for i, n in enumerate(self._layouts) if n.param in weights}
+        arena = Arena((n.shape, n.dtype) for n in new.values())
+        filled = {i: arena.empty(n.shape, n.dtype) for i, n in new.items()}
+        tensors = [filled[i] if old is None or i in filled else old.tensors[i]
+                   for i in range(len(self._layouts))]  # fmt: skip
+        each(lambda i: _pack(new[i], filled[i], weights[new[i].param]), new)
         return PackedWeights(tensors)
 
     def _check(self, weights: Mapping[str, np.ndarray], *, complete: bool) -> None:
@@ -54,17 +54,17 @@ class WeightSchema:
         strangers = sorted(set(weights) - set(known) - self._unused)
         if strangers:
             raise RefreshError(f"the model has no {_some(strangers)}; it has {_some(known)}")
-        for name, (shape, dtype) in known.items():
-            array = weights.get(name)
-            if array is None:
-                continue
-            if tuple(array.shape) != tuple(shape) or str(array.dtype) != dtype:
-                raise RefreshError(
-                    f"weight {name} is {array.dtype}{list(array.shape)}, the model has "
-                    f"{dtype}{list(shape)}; a changed graph is loaded as a new model"
-                )
-            if np.issubdtype(array.dtype, np.floating) and not _finite(array):
-                raise RefreshError(f"weight {name} has values that are not finite")
+        each(lambda name: self._check_one(name, weights[name]), set(known) & set(weights))
+
+    def _check_one(self, name: str, array: np.ndarray) -> None:
+        shape, dtype = self.expected[name]
+        if tuple(array.shape) != tuple(shape) or str(array.dtype) != dtype:
+            raise RefreshError(
+                f"weight {name} is {array.dtype}{list(array.shape)}, the model has "
+                f"{dtype}{list(shape)}; a changed graph is refreshed from its file"
+            )
+        if np.issubdtype(array.dtype, np.floating) and not _finite(array):
+            raise RefreshError(f"weight {name} has values that are not finite")
 
 
 class PackedWeights:
@@ -85,16 +85,16 @@ def address_table(arrays: Sequence[np.ndarray]) -> tvm.runtime.Tensor:
     return tvm.runtime.tensor(np.array([a.ctypes.data for a in arrays] or [0], np.uint64))
 
 
-def _packed(layout: WeightLayout, arena: Arena, array: np.ndarray) -> tvm.runtime.Tensor:
-    tensor = arena.empty(layout.shape, layout.dtype)
+def _pack(layout: WeightLayout, tensor: tvm.runtime.Tensor, array: np.ndarray) -> None:
     np.copyto(np.from_dlpack(tensor), layout.pack(array))
-    return tensor
 
 
 def _finite(array: np.ndarray) -> bool:
-    # One pass without a temporary: a sum is finite only if every term is, up to overflow.
+    # A product with itself is one pass of the fastest loop there is, and finite only if every
+    # value is, up to overflow.
+    flat = array.reshape(-1)
     with np.errstate(over="ignore", invalid="ignore"):
-        total = array.sum(dtype=np.float64)
+        total = np.dot(flat, flat) if flat.dtype.itemsize >= 4 else np.inf
     return bool(np.isfinite(total)) or bool(np.isfinite(array).all())
 
 

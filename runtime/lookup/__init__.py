@@ -1,6 +1,6 @@
 """Finds the best schedule that is known for each workload; see `Choice` for the order."""
 
-from runtime.lookup.choice import Choice, Lookup, no_records
+from runtime.lookup.choice import Choice, Lookup, NoRecords, records_of
 from runtime.lookup.fallback import FallbackLookup
 from runtime.lookup.reach import Reach
 from runtime.lookup.remembered import RememberedChoices
@@ -10,8 +10,9 @@ __all__ = [
     "Choice",
     "FallbackLookup",
     "Lookup",
+    "NoRecords",
     "Reach",
     "RememberedChoices",
     "StoreLookup",
-    "no_records",
+    "records_of",
 ]

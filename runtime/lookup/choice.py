@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -38,6 +40,12 @@ class Choice:
     #: Measurement that it rests on.
     measurement: str | None = None
 
+    @property
+    def identity(self) -> str:
+        """What tells it from other schedules of the same workload: its SHA-256."""
+        text = self.trace or json.dumps(dict(self.config or {}), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
 
 class Lookup(Protocol):
     """Where schedules come from."""
@@ -45,7 +53,25 @@ class Lookup(Protocol):
     def __call__(self, uses: Sequence[KernelUse], arch: CpuArch) -> dict[str, Choice]:
         """Best known schedule by digest of the workload; workloads without one are absent."""
 
+    def records(self, digests: Sequence[str], arch: CpuArch) -> dict[str, str]:
+        """Schedule (`Choice.identity`) of each record that a call would choose, by workload.
 
-def no_records(uses: Sequence[KernelUse], arch: CpuArch) -> dict[str, Choice]:
+        It tells in one or two reads whether code compiled earlier is up to date.
+        """
+
+
+def records_of(choices: Mapping[str, Choice]) -> dict[str, str]:
+    """Schedule of each choice that is a record, by digest of the workload."""
+    return {d: c.identity for d, c in choices.items() if c.measurement is not None}
+
+
+class NoRecords:
     """Finds nothing: every kernel gets its default schedule."""
-    return {}
+
+    def __call__(self, uses: Sequence[KernelUse], arch: CpuArch) -> dict[str, Choice]:
+        """See `Lookup`."""
+        return {}
+
+    def records(self, digests: Sequence[str], arch: CpuArch) -> dict[str, str]:
+        """See `Lookup`."""
+        return {}

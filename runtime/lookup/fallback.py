@@ -5,15 +5,18 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from db import CpuArch, DatabaseUnavailable, Store
-from runtime.lookup.choice import Choice, Lookup, no_records
+from runtime.lookup.choice import Choice, Lookup, NoRecords
 from runtime.lookup.reach import Reach
 from runtime.lookup.remembered import RememberedChoices
 from runtime.lookup.stored import StoreLookup
 from tuner.workloads import KernelUse
 
 _log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 
 class FallbackLookup:
@@ -36,38 +39,39 @@ class FallbackLookup:
 
     def __call__(self, uses: Sequence[KernelUse], arch: CpuArch) -> dict[str, Choice]:
         """See `Lookup`."""
-
-        def look(store: Store) -> dict[str, Choice]:
-            return StoreLookup(store)(uses, arch)
-
-        try:
-            choices = self._database.ask(look)
-        except DatabaseUnavailable as error:
-            return self._without(uses, arch, look, error)
-        self.answered["database"] += 1
-        if self._remembered is not None and choices:
+        choices, source = self._look(
+            lambda store: StoreLookup(store)(uses, arch), lambda kept: kept(uses, arch)
+        )
+        if source == "database" and self._remembered is not None and choices:
             self._remembered.remember(choices, arch)
         return choices
 
-    def _without(
-        self,
-        uses: Sequence[KernelUse],
-        arch: CpuArch,
-        look: Callable[[Store], dict[str, Choice]],
-        error: DatabaseUnavailable,
-    ) -> dict[str, Choice]:
-        if self._snapshot is not None:
+    def records(self, digests: Sequence[str], arch: CpuArch) -> dict[str, str]:
+        """See `Lookup`."""
+        return self._look(
+            lambda store: StoreLookup(store).records(digests, arch),
+            lambda kept: kept.records(digests, arch),
+        )[0]
+
+    def _look(
+        self, ask: Callable[[Store], dict[str, T]], recall: Callable[[Lookup], dict[str, T]]
+    ) -> tuple[dict[str, T], str]:
+        """What the first source that answers knows, and which that is."""
+        error = None
+        for source, reach in (("database", self._database), ("snapshot", self._snapshot)):
+            if reach is None:
+                continue
             try:
-                choices = self._snapshot.ask(look)
-            except DatabaseUnavailable as also:
-                error = also
-            else:
-                _log.warning("serving from the snapshot: %s", error)
-                self.answered["snapshot"] += 1
-                return choices
-        source: Lookup = self._remembered or no_records
-        choices = source(uses, arch)
-        self.answered["disk" if choices else "nothing"] += 1
-        _log.warning("serving %d of %d kernels from earlier lookups: %s",
-                     len(choices), len(uses), error)  # fmt: skip
-        return choices
+                found = reach.ask(ask)
+            except DatabaseUnavailable as unavailable:
+                error = unavailable
+                continue
+            if error is not None:
+                _log.warning("serving from the %s: %s", source, error)
+            self.answered[source] += 1
+            return found, source
+        found = recall(self._remembered or NoRecords())
+        source = "disk" if found else "nothing"
+        self.answered[source] += 1
+        _log.warning("serving %d kernels from earlier lookups: %s", len(found), error)
+        return found, source

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from db import CpuArch
-from runtime.lookup.choice import Choice
+from runtime.lookup.choice import Choice, records_of
 from tuner.arch import toolchain
 from tuner.workloads import KernelUse
 
@@ -32,6 +32,11 @@ class RememberedChoices:
         known = self._read(arch)
         found = {use.workload.digest for use in uses} & set(known)
         return {digest: known[digest] for digest in found}
+
+    def records(self, digests: Sequence[str], arch: CpuArch) -> dict[str, str]:
+        """See `Lookup`."""
+        known = self._read(arch)
+        return records_of({d: known[d] for d in digests if d in known})
 
     def remember(self, choices: Mapping[str, Choice], arch: CpuArch) -> None:
         """Add choices to the file."""

@@ -9,7 +9,7 @@ import tvm
 import tvm_ffi
 
 from db import BestRecord, CpuArch, Store
-from runtime.lookup.choice import Choice, ServedBy
+from runtime.lookup.choice import Choice, ServedBy, records_of
 from tuner.arch import runs_on, simd_of, toolchain
 from tuner.templates import template_for
 from tuner.workloads import KernelUse
@@ -30,16 +30,23 @@ class StoreLookup:
     def __call__(self, uses: Sequence[KernelUse], arch: CpuArch) -> dict[str, Choice]:
         """See `Lookup`."""
         known = {use.workload.digest: use for use in uses}
-        found = self._records(list(known), arch.name)
-        choices = {d: _choice("record", record) for d, record in found.items()}
-        choices |= self._compatible([d for d in known if d not in choices], arch)
-        choices = self._confirmed(choices, known)
+        choices = self._confirmed(self._recorded(list(known), arch), known)
         for digest, use in known.items():
             if digest not in choices:
                 neighbour = self._neighbour(use, arch)
                 if neighbour is not None:
                     choices[digest] = neighbour
         return choices
+
+    def records(self, digests: Sequence[str], arch: CpuArch) -> dict[str, str]:
+        """See `Lookup`."""
+        return records_of(self._recorded(digests, arch))
+
+    def _recorded(self, digests: Sequence[str], arch: CpuArch) -> dict[str, Choice]:
+        """Records of this architecture, and those of others that stand in for them."""
+        found = self._records(list(digests), arch.name)
+        choices = {d: _choice("record", record) for d, record in found.items()}
+        return choices | self._compatible([d for d in digests if d not in choices], arch)
 
     def _records(self, digests: list[str], arch: str) -> Mapping[str, BestRecord]:
         return self._store.best_records(digests, arch, toolchain().key) if digests else {}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from math import prod
 
@@ -19,7 +18,7 @@ from runtime.program.graph import Graph, NotStraight, Source, read_graph
 from runtime.program.kernels import build_kernel, generate
 from runtime.program.link import link, load_library
 from runtime.program.memory import aligned, plan_memory
-from runtime.threads import CPUS
+from runtime.threads import each
 from runtime.weights import PackedWeights, address_table
 from tuner.importers import ImportedModel
 
@@ -98,10 +97,8 @@ def build_program(
     inputs, checks = _stage_inputs(model, graph)
     names = {step.kernel for step in graph.steps}
     funcs = {**{n: mod[n] for n in sorted(names)}, **checks}
-    # TVM and LLVM work without Python's lock.
-    with ThreadPoolExecutor(CPUS) as pool:
-        built = pool.map(lambda item: build_kernel(*item, target), funcs.items())
-        kernels = dict(zip(funcs, built, strict=True))
+    built = each(lambda item: build_kernel(*item, target), funcs.items())
+    kernels = dict(zip(funcs, built, strict=True))
     layout = _layout(graph, inputs, batch, {n: k.scratch for n, k in kernels.items()})
     entry = generate(EntryBuilder(batch, graph, layout, kernels).build(target), target)
     library = link([entry, *(kernel.code for kernel in kernels.values())])

@@ -31,6 +31,24 @@ def bucket_module(prepared: PreparedModel, batch: int) -> tvm.IRModule:
             f"{model.source} was exported with a fixed batch of {model.fixed_batch}: use "
             f"--buckets {model.fixed_batch}, or export it with a dynamic batch"
         )
+    return _fused(mod)
+
+
+def open_module(prepared: PreparedModel) -> tvm.IRModule:
+    """The same for any batch: kernels that nothing is tuned for.
+
+    Raises
+    ------
+    ModelError
+        If the model was exported with a fixed batch.
+    """
+    model = prepared.model
+    if model.batch_var is None:
+        raise ModelError(f"{model.source} was exported with a fixed batch of {model.fixed_batch}")
+    return _fused(prepared.mod)
+
+
+def _fused(mod: tvm.IRModule) -> tvm.IRModule:
     return tvm.transform.Sequential(
         [
             relax.transform.SpecializePrimFuncBasedOnCallSite(),

@@ -14,7 +14,8 @@ BUCKETS = (1, 8)
 
 @pytest.fixture(scope="session")
 def engine() -> Engine:
-    return Engine(use_records=False)
+    """Keeps no code on disk: what is compiled can be counted."""
+    return Engine(use_records=False, cache_bytes=0)
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,7 @@ from torch import nn
 
 from runtime import Engine, InputError, Model
 from runtime.arenas import ThreadArenas
+from runtime.blueprint import Blueprint
 from runtime.inputs import random_inputs
 from runtime.program import Program, build_program
 from runtime.program.graph import Graph, Source, Step, Value
@@ -239,5 +240,7 @@ def test_kernels_stay_in_order_whatever_their_schedules(small_dlrm: Path, at: fl
             mod[name] = scheduled.without_attr("global_symbol")
     program = build_program(mod, prepared.model, 8, target_of(host_arch())).load()
     inputs, scores = random_inputs(prepared.model, 8), np.zeros(8, np.float32)
-    program.run(inputs, 0, 8, WeightSchema(prepared).pack(prepared.model.params), [scores])
+    blueprint = Blueprint.of(prepared)
+    weights = WeightSchema(blueprint.layouts, blueprint.weights).pack(prepared.model.params)
+    program.run(inputs, 0, 8, weights, [scores])
     np.testing.assert_allclose(scores, torch_scores(small_dlrm, *inputs), atol=1e-5, rtol=0)

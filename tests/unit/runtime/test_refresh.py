@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from runtime import Engine, Model, RefreshError
+from examples.dlrm import export_dlrm
+from runtime import Engine, InputError, Model, RefreshError
 from tests.models import SMALL_DLRM
 from tests.unit.runtime.conftest import torch_scores
 
 
 @pytest.fixture(scope="module")
 def newer(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from examples.dlrm import export_dlrm
-
     path = tmp_path_factory.mktemp("newer") / "dlrm.pt2"
     export_dlrm(path, seed=7, config=SMALL_DLRM)
     return path
@@ -42,16 +42,37 @@ def test_from_a_mapping_of_some_weights(own: Model) -> None:
     assert np.abs(own(*inputs) - before).max() > 0
 
 
-def test_another_graph_is_refused(own: Model, tmp_path: Path) -> None:
-    from dataclasses import replace
-
-    from examples.dlrm import export_dlrm
-
+def test_another_graph_takes_over_once_it_is_compiled(
+    own: Model, engine: Engine, tmp_path: Path
+) -> None:
     other = tmp_path / "wider.pt2"
     export_dlrm(other, config=replace(SMALL_DLRM, top=(64, 16)))
+    inputs, compiled = own.random_inputs(8), engine.compile_count
+    before = own(*inputs)
+    own.refresh(other)
+    assert engine.compile_count == compiled + len(own.buckets)
+    assert np.abs(own(*inputs) - before).max() > 1e-3
+    np.testing.assert_allclose(own(*inputs), torch_scores(other, *inputs), atol=1e-5, rtol=0)
+    assert own.report().source == str(other)
+
+
+def test_tables_of_another_size_are_checked_by_their_own_limits(own: Model, tmp_path: Path) -> None:
+    other = tmp_path / "shorter.pt2"
+    export_dlrm(other, config=replace(SMALL_DLRM, rows=50))
+    dense, sparse = own.random_inputs(8)
+    sparse[0, 0, 0] = 99
+    own(dense, sparse)
+    own.refresh(other)
+    with pytest.raises(InputError, match=r"outside \[0, 50\)"):
+        own(dense, sparse)
+
+
+def test_a_graph_of_other_inputs_is_refused(own: Model, tmp_path: Path) -> None:
+    other = tmp_path / "more.pt2"
+    export_dlrm(other, config=replace(SMALL_DLRM, dense_features=6))
     inputs = own.random_inputs(8)
     before = own(*inputs)
-    with pytest.raises(RefreshError, match="another graph"):
+    with pytest.raises(RefreshError, match="takes other inputs"):
         own.refresh(other)
     np.testing.assert_array_equal(own(*inputs), before)
 
