@@ -9,14 +9,15 @@ from dataclasses import dataclass, replace
 
 import tvm
 
-from db import CpuArch
+from db import CpuArch, Workload
 from runtime.blueprint import Blueprint
 from runtime.cache import DiskCache, bucket_key, graph_key, workloads_key
 from runtime.inputs import InputChecker
-from runtime.lookup import Choice, Lookup, records_of
+from runtime.lookup import Choice, Lookup
 from runtime.program import NotStraight, Program, ProgramCode, build_program
 from runtime.quarantine import Quarantine
 from runtime.report import BucketReport, KernelReport
+from runtime.threads import BUILDING
 from runtime.timing import seconds_of
 from runtime.vm import MachineCode, VirtualMachines, build_machine
 from runtime.weights import PackedWeights
@@ -81,14 +82,14 @@ class BucketCompiler:
 
     def known(self, batches: Sequence[int]) -> dict[int, CompiledBucket]:
         """Buckets whose code is on disk, and rests on the records there are now."""
-        workloads = {b: self._cache.get(workloads_key(self._graph, b)) for b in batches}
-        digests = sorted({d for some in workloads.values() for d in some or ()})
-        records = self._lookup.records(digests, self._arch) if digests else {}
+        parts = {b: self._cache.get(workloads_key(self._graph, b)) for b in batches}
+        every = {w.digest: w for some in parts.values() for w in some or ()}
+        records = self._lookup.records(list(every.values()), self._arch) if every else {}
         found = {}
-        for batch, some in workloads.items():
+        for batch, some in parts.items():
             if some is None:
                 continue
-            kept = self._cache.get(self._key(batch, {d: records[d] for d in some if d in records}))
+            kept = self._cache.get(self._key(batch, some, records))
             if kept is not None:
                 report = replace(kept.report, cached=True)
                 found[batch] = CompiledBucket(batch, self._load(kept.code), report, kept.seconds)
@@ -102,7 +103,7 @@ class BucketCompiler:
         weights
             What it is timed with.
         """
-        with self._cache.making(self._key(batch, {})):
+        with self._cache.making(workloads_key(self._graph, batch)):
             found = self.known([batch])
             return found[batch] if found else self._compile(batch, weights)
 
@@ -117,7 +118,7 @@ class BucketCompiler:
 
     def renew(self, bucket: CompiledBucket, weights: PackedWeights) -> CompiledBucket:
         """The same bucket, compiled again if there are other schedules for it by now."""
-        mod = bucket_module(self.prepared, bucket.batch)
+        mod = self._module(bucket.batch)
         uses = extract_workloads(mod)
         choices = self._choices(uses)
         known = {k.workload: k.schedule for k in bucket.report.kernels}
@@ -127,9 +128,10 @@ class BucketCompiler:
 
     def open_batch(self) -> VirtualMachines:
         """Code that takes any batch, kernels unscheduled: quick to make, and slow."""
-        mod = open_module(self.prepared)
-        code = build_machine(mod, None, self._target, OPEN_BATCH)
-        return code.load(self._check)
+        prepared = self.prepared
+        with BUILDING:
+            mod = open_module(prepared)
+        return build_machine(mod, None, self._target, OPEN_BATCH).load(self._check)
 
     @property
     def prepared(self) -> PreparedModel:
@@ -139,6 +141,11 @@ class BucketCompiler:
                 self._prepared = self._blueprint.prepared()
             return self._prepared
 
+    def _module(self, batch: int) -> tvm.IRModule:
+        prepared = self.prepared
+        with BUILDING:
+            return bucket_module(prepared, batch)
+
     def _choices(self, uses: Sequence[KernelUse]) -> dict[str, Choice]:
         choices = self._lookup(uses, self._arch)
         return {d: c for d, c in choices.items() if not self._quarantine.holds(c)}
@@ -146,8 +153,11 @@ class BucketCompiler:
     def _compile(self, batch: int, weights: PackedWeights) -> CompiledBucket:
         self._count()
         start = time.perf_counter()
-        mod = bucket_module(self.prepared, batch)
+        mod = self._module(batch)
         uses = extract_workloads(mod)
+        workloads = [replace(use.workload, tir="") for use in uses]
+        # Asked first: should a record come in between, the next load finds it.
+        key = self._key(batch, workloads, self._lookup.records(workloads, self._arch))
         choices = self._choices(uses)
         kernels = []
         for use in uses:
@@ -160,9 +170,7 @@ class BucketCompiler:
         reason = runner.reason if isinstance(runner, VirtualMachines) else ""
         report = BucketReport(batch, tuple(kernels), time.perf_counter() - start, reason)
         seconds = seconds_of(runner, batch, weights, self._blueprint)
-        digests = tuple(use.workload.digest for use in uses)
-        self._cache.put(workloads_key(self._graph, batch), digests)
-        key = self._key(batch, records_of(choices))
+        self._cache.put(workloads_key(self._graph, batch), workloads)
         self._cache.put(key, _Kept(code, report, seconds))
         self._fresh[batch] = key, code
         return CompiledBucket(batch, runner, report, seconds)
@@ -176,8 +184,9 @@ class BucketCompiler:
     def _load(self, code: ProgramCode | MachineCode) -> Program | VirtualMachines:
         return code.load() if isinstance(code, ProgramCode) else code.load(self._check)
 
-    def _key(self, batch: int, records: Mapping[str, str]) -> str:
-        return bucket_key(self._graph, batch, self._arch, records)
+    def _key(self, batch: int, workloads: Sequence[Workload], records: Mapping[str, str]) -> str:
+        own = {w.digest: records[w.digest] for w in workloads if w.digest in records}
+        return bucket_key(self._graph, batch, self._arch, own)
 
     def _kernel(
         self, use: KernelUse, choice: Choice | None
@@ -195,7 +204,7 @@ class BucketCompiler:
         return sch.mod["main"], replace(
             plain,
             served_by=choice.served_by,
-            schedule=choice.identity,
+            schedule=choice.origin,
             arch=choice.arch,
             expected_secs=choice.expected_secs,
             default_secs=choice.default_secs,
@@ -206,4 +215,4 @@ class BucketCompiler:
 
 def _schedule_of(choices: Mapping[str, Choice], use: KernelUse) -> str:
     choice = choices.get(use.workload.digest)
-    return "" if choice is None else choice.identity
+    return "" if choice is None else choice.origin

@@ -22,6 +22,7 @@ from runtime.lookup import FallbackLookup, Lookup, NoRecords, Reach, RememberedC
 from runtime.model import Model
 from runtime.quarantine import Quarantine
 from runtime.served import Version
+from runtime.threads import BUILDING
 from runtime.weights import PackedWeights, WeightSchema
 from tuner.arch import host_arch, resolve, runs_on, toolchain
 from tuner.errors import TunerError
@@ -122,7 +123,7 @@ class Engine:
         traffic: Mapping[int, float] | None = None,
         wait: bool = True,
     ) -> Model:
-        """Import a model and compile it for each bucket; what was compiled before is read from disk.
+        """Import a model and compile it for each bucket; what disk still has is read.
 
         Parameters
         ----------
@@ -164,9 +165,10 @@ class Engine:
             if fingerprint is not None:
                 blueprint = self._cache.get(graph_key(fingerprint))
         if blueprint is None:
-            imported = import_model(source)
+            with BUILDING:
+                imported = import_model(source)
+                blueprint = Blueprint.of(prepare(imported))
             weights = imported.params
-            blueprint = Blueprint.of(prepare(imported))
             if imported.fingerprint is not None:
                 self._cache.put(graph_key(imported.fingerprint), blueprint)
         else:

@@ -141,6 +141,7 @@ class Model:
                 ARENAS.put(arena)
         except Exception:
             return None
+        served.count(batch)
         return outputs
 
     def _scrutinise(self, inputs: Sequence[Any], served: Served) -> list[np.ndarray]:
@@ -154,6 +155,7 @@ class Model:
         arrays, batch = served.version.check(inputs)
         outputs = [spec.empty(batch) for spec in self._outputs]
         served.run(arrays, batch, outputs)
+        served.count(batch)
         return outputs
 
     def refresh(self, source: Any) -> None:

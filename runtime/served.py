@@ -84,7 +84,6 @@ class Served:
         LookupError
             If they are not to be had at once: the virtual machine is needed, or very many.
         """
-        self._calls[batch] += 1
         known = self._plans.get(batch)
         if known is None:
             known = self._pieces(batch)
@@ -102,6 +101,11 @@ class Served:
                 self.open_code.runner.run(arrays, start, rows, self.weights, outputs)
             else:
                 self.buckets[bucket].runner.run(arrays, start, rows, self.weights, outputs)
+
+    def count(self, batch: int) -> None:
+        """Note a call that `single` does not count."""
+        if batch in self._calls or len(self._calls) < _MAX_PLANS:
+            self._calls[batch] += 1
 
     def calls(self) -> Counter[int]:
         """Calls so far by batch."""

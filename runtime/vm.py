@@ -15,6 +15,7 @@ from tvm import relax
 
 from runtime.inputs import InputChecker
 from runtime.program.link import link_files, load_library
+from runtime.threads import BUILDING
 from runtime.weights import PackedWeights
 from tuner.importers import InputSpec
 
@@ -42,7 +43,8 @@ def build_machine(
     mod: tvm.IRModule, batch: int | None, target: tvm.target.Target, reason: str
 ) -> MachineCode:
     """Compile a bucket's module, its kernels scheduled already."""
-    executable = tvm.compile(relax.transform.BundleModelParams()(mod), target=target)
+    with BUILDING:
+        executable = tvm.compile(relax.transform.BundleModelParams()(mod), target=target)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "library.so"
         executable.export_library(str(path), fcompile=link_files)

@@ -45,7 +45,7 @@ def bucket_key(graph: str, batch: int, arch: CpuArch, records: Mapping[str, str]
     graph
         The `graph_key`.
     records
-        Schedule of the record of each workload, by digest; only of those with a record.
+        Origin of the schedule of each workload, by digest; only of those that have one.
     """
     features = ",".join(sorted(arch.features))
     return _digest("bucket", graph, str(batch), arch.name, features, *sorted(

@@ -1,6 +1,6 @@
 """Finds the best schedule that is known for each workload; see `Choice` for the order."""
 
-from runtime.lookup.choice import Choice, Lookup, NoRecords, records_of
+from runtime.lookup.choice import Choice, Lookup, NoRecords
 from runtime.lookup.fallback import FallbackLookup
 from runtime.lookup.reach import Reach
 from runtime.lookup.remembered import RememberedChoices
@@ -14,5 +14,4 @@ __all__ = [
     "Reach",
     "RememberedChoices",
     "StoreLookup",
-    "records_of",
 ]

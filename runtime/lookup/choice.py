@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from db import CpuArch
+from db import CpuArch, Workload
 from tuner.workloads import KernelUse
 
 #: Where a schedule came from, best first; ``"default"`` is what is left.
@@ -39,12 +38,8 @@ class Choice:
     recorded_at: str | None = None
     #: Measurement that it rests on.
     measurement: str | None = None
-
-    @property
-    def identity(self) -> str:
-        """What tells it from other schedules of the same workload: its SHA-256."""
-        text = self.trace or json.dumps(dict(self.config or {}), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()
+    #: Names what it was made of, a record or a neighbour's configuration: equal for equal code.
+    origin: str = ""
 
 
 class Lookup(Protocol):
@@ -53,16 +48,16 @@ class Lookup(Protocol):
     def __call__(self, uses: Sequence[KernelUse], arch: CpuArch) -> dict[str, Choice]:
         """Best known schedule by digest of the workload; workloads without one are absent."""
 
-    def records(self, digests: Sequence[str], arch: CpuArch) -> dict[str, str]:
-        """Schedule (`Choice.identity`) of each record that a call would choose, by workload.
+    def records(self, workloads: Sequence[Workload], arch: CpuArch) -> dict[str, str]:
+        """Origin of each choice that a call would make, by digest: whether code is up to date.
 
-        It tells in one or two reads whether code compiled earlier is up to date.
+        It works on descriptions alone, their `Workload.tir` may be empty.
         """
 
 
-def records_of(choices: Mapping[str, Choice]) -> dict[str, str]:
-    """Schedule of each choice that is a record, by digest of the workload."""
-    return {d: c.identity for d, c in choices.items() if c.measurement is not None}
+def origin_of(schedule: str) -> str:
+    """Name of a schedule: the SHA-256 of its text."""
+    return hashlib.sha256(schedule.encode()).hexdigest()
 
 
 class NoRecords:
@@ -72,6 +67,6 @@ class NoRecords:
         """See `Lookup`."""
         return {}
 
-    def records(self, digests: Sequence[str], arch: CpuArch) -> dict[str, str]:
+    def records(self, workloads: Sequence[Workload], arch: CpuArch) -> dict[str, str]:
         """See `Lookup`."""
         return {}

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from db import CpuArch, DatabaseUnavailable, Store
+from db import CpuArch, DatabaseUnavailable, Store, Workload
 from runtime.lookup.choice import Choice, Lookup, NoRecords
 from runtime.lookup.reach import Reach
 from runtime.lookup.remembered import RememberedChoices
@@ -46,11 +46,11 @@ class FallbackLookup:
             self._remembered.remember(choices, arch)
         return choices
 
-    def records(self, digests: Sequence[str], arch: CpuArch) -> dict[str, str]:
+    def records(self, workloads: Sequence[Workload], arch: CpuArch) -> dict[str, str]:
         """See `Lookup`."""
         return self._look(
-            lambda store: StoreLookup(store).records(digests, arch),
-            lambda kept: kept.records(digests, arch),
+            lambda store: StoreLookup(store).records(workloads, arch),
+            lambda kept: kept.records(workloads, arch),
         )[0]
 
     def _look(

@@ -9,8 +9,8 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from db import CpuArch
-from runtime.lookup.choice import Choice, records_of
+from db import CpuArch, Workload
+from runtime.lookup.choice import Choice
 from tuner.arch import toolchain
 from tuner.workloads import KernelUse
 
@@ -33,10 +33,10 @@ class RememberedChoices:
         found = {use.workload.digest for use in uses} & set(known)
         return {digest: known[digest] for digest in found}
 
-    def records(self, digests: Sequence[str], arch: CpuArch) -> dict[str, str]:
+    def records(self, workloads: Sequence[Workload], arch: CpuArch) -> dict[str, str]:
         """See `Lookup`."""
         known = self._read(arch)
-        return records_of({d: known[d] for d in digests if d in known})
+        return {w.digest: known[w.digest].origin for w in workloads if w.digest in known}
 
     def remember(self, choices: Mapping[str, Choice], arch: CpuArch) -> None:
         """Add choices to the file."""

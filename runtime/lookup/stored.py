@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
 import tvm
 import tvm_ffi
 
-from db import BestRecord, CpuArch, Store
-from runtime.lookup.choice import Choice, ServedBy, records_of
+from db import BestRecord, CpuArch, Lesson, Store, Workload
+from runtime.lookup.choice import Choice, ServedBy, origin_of
 from tuner.arch import runs_on, simd_of, toolchain
 from tuner.templates import template_for
 from tuner.workloads import KernelUse
@@ -38,9 +39,15 @@ class StoreLookup:
                     choices[digest] = neighbour
         return choices
 
-    def records(self, digests: Sequence[str], arch: CpuArch) -> dict[str, str]:
+    def records(self, workloads: Sequence[Workload], arch: CpuArch) -> dict[str, str]:
         """See `Lookup`."""
-        return records_of(self._recorded(digests, arch))
+        choices = self._recorded([w.digest for w in workloads], arch)
+        origins = {digest: choice.origin for digest, choice in choices.items()}
+        for workload in workloads:
+            lesson = None if workload.digest in origins else self._lesson(workload, arch)
+            if lesson is not None:
+                origins[workload.digest] = _origin(lesson)
+        return origins
 
     def _recorded(self, digests: Sequence[str], arch: CpuArch) -> dict[str, Choice]:
         """Records of this architecture, and those of others that stand in for them."""
@@ -76,7 +83,14 @@ class StoreLookup:
 
     def _neighbour(self, use: KernelUse, arch: CpuArch) -> Choice | None:
         """The best configuration of the same operator at the nearest batch, brought to this one."""
-        workload = use.workload
+        lesson = self._lesson(use.workload, arch)
+        config = None if lesson is None else _adapted(use, arch, lesson.config)
+        if lesson is None or config is None:
+            return None
+        return Choice("neighbour", arch.name, None, config=config, origin=_origin(lesson))
+
+    def _lesson(self, workload: Workload, arch: CpuArch) -> Lesson | None:
+        """What was measured best of the same operator at the nearest batch."""
         lessons = [
             lesson
             for lesson in self._store.lessons(workload.op_kind, workload.flops, workloads=_NEAREST)
@@ -90,11 +104,12 @@ class StoreLookup:
         if not alike:
             return None
         nearest = min(alike, key=lambda d: (_ratio(alike[d].flops, workload.flops), d))
-        lesson = min(
-            (n for n in lessons if n.workload == nearest), key=lambda n: n.median or math.inf
-        )
-        config = _adapted(use, arch, lesson.config)
-        return None if config is None else Choice("neighbour", arch.name, None, config=config)
+        of_nearest = (n for n in lessons if n.workload == nearest)
+        return min(of_nearest, key=lambda n: n.median or math.inf)
+
+
+def _origin(lesson: Lesson) -> str:
+    return origin_of(json.dumps([lesson.workload, dict(lesson.config)], sort_keys=True))
 
 
 def _choice(served_by: ServedBy, record: BestRecord) -> Choice:
@@ -107,6 +122,7 @@ def _choice(served_by: ServedBy, record: BestRecord) -> Choice:
         strategy=record.strategy,
         recorded_at=record.recorded_at.isoformat(),
         measurement=record.measurement_uid,
+        origin=origin_of(record.trace or ""),
     )
 
 

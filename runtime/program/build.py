@@ -18,7 +18,7 @@ from runtime.program.graph import Graph, NotStraight, Source, read_graph
 from runtime.program.kernels import build_kernel, generate
 from runtime.program.link import link, load_library
 from runtime.program.memory import aligned, plan_memory
-from runtime.threads import each
+from runtime.threads import BUILDING, each
 from runtime.weights import PackedWeights, address_table
 from tuner.importers import ImportedModel
 
@@ -131,7 +131,8 @@ def _stage_inputs(
             whole = (1, *extents) if spec.batched else extents
             rows = np.ascontiguousarray(np.broadcast_to(limit.rows, whole), np.int64).reshape(-1)
             name = f"check_{i}"
-            checks[name] = check_function(spec.dtype, rows)
+            with BUILDING:
+                checks[name] = check_function(spec.dtype, rows)
             item = replace(item, check=name)
             if np.unique(rows).size > 1:
                 graph.constants.append(rows)
