@@ -13,6 +13,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import tvm
 from tvm import relax
 from tvm.s_tir import meta_schedule
@@ -80,6 +81,9 @@ def tune(model: Path, batch: int, seconds: float, options: MeasureOptions) -> Up
             _wait(process, seconds)
             if process.returncode not in (None, 0):
                 raise RuntimeError(f"tune_relax ended with {process.returncode}")
+            # Its workers would outlive it.
+            for worker in psutil.Process(process.pid).children(recursive=True):
+                worker.kill()
             process.kill()
         return _measured(module(model, batch), Path(folder), host_arch(), options)
 
