@@ -96,7 +96,8 @@ def _read(context: Context, params: CoverageParams) -> Coverage:
     rows: dict[tuple[str, str, int], list[Cell]] = defaultdict(list)
     same = defaultdict[tuple[str, str, str, int], int](int)
     for (arch, bucket, workload), kernel in sorted(unique.items()):
-        key = (kernel.op_kind, kernel.family, arch, bucket)
+        family = kernel.family
+        key = (kernel.op_kind, family, arch, bucket)
         # Two workloads of one name in one bucket have a row each.
         number, same[key] = same[key], same[key] + 1
         cell = Cell(
@@ -108,7 +109,7 @@ def _read(context: Context, params: CoverageParams) -> Coverage:
             tuned=kernel.tuned,
             stale=kernel.stale,
         )
-        rows[kernel.op_kind, kernel.family, number].append(cell)
+        rows[kernel.op_kind, family, number].append(cell)
     archs: dict[str, set[int]] = defaultdict(set)
     for arch, bucket, _ in unique:
         archs[arch].add(bucket)

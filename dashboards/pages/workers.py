@@ -17,11 +17,13 @@ from dashboards.text import clock_time
 from db import WorkerInfo
 from db.schema import queue
 from db.views._time import clock
-from db.views.fleet import Piece, Span, losses, serving, work
+from db.views.fleet import Piece, Span, lifetime, losses, serving, work, workers_of
 
 #: Slots on one page.
 PER_PAGE = 40
 _PIECES = 120
+#: A span is never shorter: pieces of less than a second would show nothing.
+_SHORTEST = timedelta(seconds=_PIECES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,19 +91,16 @@ class Workers:
 
 
 def _read(context: Context, params: WorkersParams) -> Workers:
-    known = {w.id: w for w in context.source.store.workers(gone=True)}
-
     def body(connection: sa.Connection) -> Workers:
         now = clock(connection)
-        last = max((w.seen_at for w in known.values() if w.seen_at is not None), default=now)
+        first, last = lifetime(connection, params.hours) or (now, now)
         until = min(now, last + timedelta(seconds=SILENT_S))
-        since = until - timedelta(hours=params.hours)
-        starts = [w.started_at for w in known.values() if w.started_at is not None]
         # A fleet that is younger than the span fills it.
-        youngest = max(since, min([s for s in starts if s <= until], default=since))
-        span = Span(min(youngest, until - timedelta(seconds=_PIECES)), until, _PIECES)
-        ids = [id_ for id_ in serving(connection, span) if id_ in known]
+        since = min(max(first, until - timedelta(hours=params.hours)), until - _SHORTEST)
+        span = Span(since, until, _PIECES)
+        ids = serving(connection, span)
         shown = ids[(params.page - 1) * PER_PAGE : params.page * PER_PAGE]
+        known = workers_of(connection, shown)
         pieces = work(connection, span, shown)
         lost: dict[str, list[datetime]] = {}
         for id_, at in losses(connection, span):

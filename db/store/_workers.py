@@ -98,7 +98,7 @@ class Workers(Part):
         if not gone:
             query = query.where(workers.c.gone_at.is_(None))
         rows = self._db.read(lambda connection: connection.execute(query).all())
-        return [_info(row) for row in rows]
+        return [to_worker(row) for row in rows]
 
 
 def _sample(worker: str, stats: Mapping[str, float], age_s: float) -> sa.Insert:
@@ -116,7 +116,8 @@ def _sample(worker: str, stats: Mapping[str, float], age_s: float) -> sa.Insert:
     return sa.insert(samples).from_select(list(values), sa.select(*values.values()).where(~fresh))
 
 
-def _info(row: Row) -> WorkerInfo:
+def to_worker(row: Row) -> WorkerInfo:
+    """Worker of a row of the table."""
     return WorkerInfo(
         id=row.id,
         host=row.host,

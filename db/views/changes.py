@@ -107,7 +107,7 @@ def shifts(
     )
     if campaign is not None:
         query = query.where(_of_campaign(campaign))
-    rows = connection.execute(query)
+    rows = connection.execute(query).all()
     found = [Shift(*row) for row in rows if (row.before, row.after) != (None, None)]
     return sorted(found, key=_regressions_first)
 
@@ -129,7 +129,7 @@ def spreads(connection: sa.Connection, shown: Sequence[Shift]) -> dict[tuple[str
     )
     return {
         (digest, arch): spread
-        for digest, arch, spread in connection.execute(query)
+        for digest, arch, spread in connection.execute(query).all()
         if spread is not None
     }
 

@@ -88,7 +88,7 @@ def error_groups(connection: sa.Connection, kind: str | None = None) -> list[Err
         query = query.where(last.c.error_kind == kind)
     return [
         ErrorGroup(name, found_kind, normalised(text), count, first_at, last_at, uid)
-        for name, found_kind, text, count, first_at, last_at, uid in connection.execute(query)
+        for name, found_kind, text, count, first_at, last_at, uid in connection.execute(query).all()
     ]
 
 
@@ -98,7 +98,7 @@ def setbacks(connection: sa.Connection) -> list[Setbacks]:
     counts = Counter[tuple[str, str]]()
     lasts: dict[tuple[str, str], Event] = {}
     firsts: dict[tuple[str, str], datetime] = {}
-    for row in connection.execute(query):
+    for row in connection.execute(query).all():
         event = to_event(row)
         key = (str(event.action), normalised(event.reason))
         counts[key] += 1

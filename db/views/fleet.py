@@ -10,8 +10,10 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
+from db.domain.jobs import WorkerInfo
 from db.domain.states import JobAction
 from db.schema import queue
+from db.store._workers import to_worker
 from db.views._time import epoch, moment
 
 samples, workers, events = queue.worker_samples, queue.workers, queue.events
@@ -72,6 +74,23 @@ def serving(connection: sa.Connection, span: Span) -> list[str]:
     return list(connection.execute(query).scalars())
 
 
+def workers_of(connection: sa.Connection, ids: Sequence[str]) -> dict[str, WorkerInfo]:
+    """Workers by their ids."""
+    query = sa.select(workers).where(workers.c.id.in_(list(ids)))
+    return {row.id: to_worker(row) for row in connection.execute(query).all()}
+
+
+def lifetime(connection: sa.Connection, hours: float) -> tuple[datetime, datetime] | None:
+    """When the last worker was seen, and when the first of those of the hours before started."""
+    last = connection.execute(sa.select(sa.func.max(workers.c.seen_at))).scalar()
+    if last is None:
+        return None
+    since = moment(last - timedelta(hours=hours))
+    first = sa.select(sa.func.min(workers.c.started_at)).where(workers.c.seen_at >= since)
+    started = connection.execute(first).scalar()
+    return max(last - timedelta(hours=hours), started or last), last
+
+
 def work(connection: sa.Connection, span: Span, of: Sequence[str]) -> dict[str, list[Piece]]:
     """What workers did in each piece of a span; pieces in which nothing is known are left out.
 
@@ -94,12 +113,12 @@ def work(connection: sa.Connection, span: Span, of: Sequence[str]) -> dict[str, 
         .group_by(samples.c.worker_id, piece.label("piece"))
     )
     told: dict[str, list[tuple[float, list[float], float | None]]] = defaultdict(list)
-    for id_, at, *counters, speed in connection.execute(query):
+    for id_, at, *counters, speed in connection.execute(query).all():
         told[id_].append((at, list(counters), speed))
     born = sa.select(workers.c.id, workers.c.started_at, workers.c.seen_at, workers.c.stats).where(
         workers.c.id.in_(list(of))
     )
-    for id_, started_at, seen_at, stats in connection.execute(born):
+    for id_, started_at, seen_at, stats in connection.execute(born).all():
         # It began with nothing done, and its row holds what it told last.
         told[id_].append((started_at.timestamp(), [0.0] * len(_COUNTERS), None))
         if stats:
@@ -118,7 +137,7 @@ def losses(connection: sa.Connection, span: Span) -> list[tuple[str, datetime]]:
     )
     return [
         (worker, at)
-        for worker, at in connection.execute(query)
+        for worker, at in connection.execute(query).all()
         if worker is not None and span.since <= at <= span.until
     ]
 

@@ -122,7 +122,7 @@ def list_jobs(
     rows = connection.execute(page).all()
     measured, failed = Counter[int](), Counter[int]()
     outcomes = sa.select(counts).where(counts.c.job_id.in_([row.id for row in rows]))
-    for row in connection.execute(outcomes):
+    for row in connection.execute(outcomes).all():
         measured[row.job_id] += row.measurements
         failed[row.job_id] += row.measurements if row.error_kind else 0
     total = connection.execute(number).scalar_one()

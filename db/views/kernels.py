@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -63,7 +62,8 @@ class Kernel:
     @property
     def family(self) -> str:
         """Its name without the batch size: what it has in common with itself in other buckets."""
-        return re.sub(rf"\b{self.bucket}x", "N\N{MULTIPLICATION SIGN}", self.name, count=1)
+        # The size stands behind a space, as in "dense 16x512x415".
+        return self.name.replace(f" {self.bucket}x", " N\N{MULTIPLICATION SIGN}", 1)
 
 
 def latest_versions(connection: sa.Connection) -> dict[int, str]:
@@ -75,7 +75,7 @@ def latest_versions(connection: sa.Connection) -> dict[int, str]:
         .order_by(versions.c.seen_at, versions.c.id)
     )
     # The last of each name stays.
-    newest: dict[str, int] = {row.name: row.id for row in connection.execute(query)}
+    newest: dict[str, int] = {row.name: row.id for row in connection.execute(query).all()}
     return {id_: name for name, id_ in sorted(newest.items())}
 
 
@@ -85,14 +85,15 @@ def kernels(connection: sa.Connection, versions: Sequence[int]) -> list[Kernel]:
     Of several toolchains the newest counts; if it has no record, the newest that has one, and
     the record is stale.
     """
-    named = {row.id: row for row in connection.execute(_named(versions))}
-    found = {(row.workload_id, row.arch_id): row for row in connection.execute(_best(versions))}
+    named = {row.id: row for row in connection.execute(_named(versions)).all()}
+    found = {
+        (row.workload_id, row.arch_id): row for row in connection.execute(_best(versions)).all()
+    }
     newest = connection.execute(sa.select(sa.func.max(catalog.toolchains.c.id))).scalar()
     oldest = clock(connection) - timedelta(days=STALE_DAYS)
     made = []
-    for model, version, arch, arch_id, bucket, calls, workload_id in connection.execute(
-        _tasks(versions)
-    ):
+    rows = connection.execute(_tasks(versions)).all()
+    for model, version, arch, arch_id, bucket, calls, workload_id in rows:
         workload, best = named[workload_id], found.get((workload_id, arch_id))
         made.append(
             Kernel(

@@ -28,7 +28,7 @@ def best_by_arch(connection: sa.Connection, versions: Sequence[int]) -> dict[str
         .distinct()
     )
     found: dict[str, set[str]] = {}
-    for digest, arch in connection.execute(query):
+    for digest, arch in connection.execute(query).all():
         found.setdefault(digest, set()).add(arch)
     return found
 

@@ -116,4 +116,4 @@ def _missed(connection: sa.Connection, campaign: int) -> list[MissedJob]:
         .order_by(jobs.c.id)
         .limit(_NAMED)
     )
-    return [MissedJob(*row) for row in connection.execute(query)]
+    return [MissedJob(*row) for row in connection.execute(query).all()]

@@ -128,7 +128,7 @@ def keys_of(connection: sa.Connection, digest: str) -> list[WorkloadKey]:
         .outerjoin(promotions, promotions.c.id == best.c.promotion_id)
         .order_by(counted.c.toolchain_id.desc(), catalog.cpu_archs.c.name, counted.c.regime.desc())
     )
-    return [WorkloadKey(*row) for row in connection.execute(query)]
+    return [WorkloadKey(*row) for row in connection.execute(query).all()]
 
 
 def trials(connection: sa.Connection, digest: str, key: WorkloadKey) -> list[Trial]:
@@ -154,7 +154,7 @@ def trials(connection: sa.Connection, digest: str, key: WorkloadKey) -> list[Tri
         .order_by(measurements.c.id.desc())
         .limit(POINTS)
     )
-    return [Trial(*row) for row in connection.execute(query)][::-1]
+    return [Trial(*row) for row in connection.execute(query).all()][::-1]
 
 
 def uses(connection: sa.Connection, digest: str) -> list[Use]:
@@ -174,4 +174,4 @@ def uses(connection: sa.Connection, digest: str) -> list[Use]:
         .group_by(catalog.models.c.name, versions.c.id, tasks.c.bucket)
         .order_by(catalog.models.c.name, versions.c.id.desc(), tasks.c.bucket)
     )
-    return [Use(*row) for row in connection.execute(query)]
+    return [Use(*row) for row in connection.execute(query).all()]
