@@ -12,9 +12,9 @@ SHADES = 7
 CELL, ROW, HEAD = 34, 20, 40
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Heat:
-    """One cell."""
+    """One cell; not frozen, because there are thousands."""
 
     #: Where it leads; an address without quotes and spaces.
     href: str

@@ -16,8 +16,10 @@ from db.views.kernels import Kernel, kernels, latest_versions
 P = TypeVar("P")
 D = TypeVar("D")
 
-#: Seconds that the kernels of all models are remembered: the one large read that pages share.
+#: Seconds that the kernels of all models are remembered: the one large read that pages share;
+#: and seconds more during which they are shown while they are read anew.
 _KERNELS_S = 5.0
+_KERNELS_STALE_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,9 @@ class Context:
         def read(connection: sa.Connection) -> list[Kernel]:
             return kernels(connection, list(latest_versions(connection)))
 
-        return self.cache.get("kernels", _KERNELS_S, lambda: self.source.read(read))
+        return self.cache.get(
+            "kernels", _KERNELS_S, lambda: self.source.read(read), stale_s=_KERNELS_STALE_S
+        )
 
 
 @dataclass(frozen=True, slots=True)

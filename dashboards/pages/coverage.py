@@ -34,9 +34,9 @@ class CoverageParams:
     only: Annotated[Literal["untuned", "stale"] | None, Query()] = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Cell:
-    """A workload on one CPU architecture, in one bucket."""
+    """A workload on one CPU architecture, in one bucket; not frozen as `Kernel` is not."""
 
     #: Name of the CPU architecture.
     arch: str

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -16,9 +17,13 @@ from db.views._time import clock
 STALE_DAYS = 30.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Kernel:
-    """A workload in one bucket of one model on one CPU architecture."""
+    """A workload in one bucket of one model on one CPU architecture.
+
+    Not frozen, though nobody changes it: pages make ten thousand of them, and a frozen one takes
+    three times as long to make.
+    """
 
     #: Name of the model.
     model: str
@@ -80,40 +85,27 @@ def latest_versions(connection: sa.Connection) -> dict[int, str]:
 
 
 def kernels(connection: sa.Connection, versions: Sequence[int]) -> list[Kernel]:
-    """Kernels of model versions, by model, architecture, bucket and name.
+    """Kernels of model versions, by version, architecture and bucket.
 
     Of several toolchains the newest counts; if it has no record, the newest that has one, and
     the record is stale.
     """
-    named = {row.id: row for row in connection.execute(_named(versions)).all()}
-    found = {
-        (row.workload_id, row.arch_id): row for row in connection.execute(_best(versions)).all()
-    }
+    named = {id_: names for id_, *names in connection.execute(_named(versions)).all()}
+    found = {(w, a): best for w, a, *best in connection.execute(_best(versions)).all()}
     newest = connection.execute(sa.select(sa.func.max(catalog.toolchains.c.id))).scalar()
     oldest = clock(connection) - timedelta(days=STALE_DAYS)
+    untuned = (None, None, None, None, False)
     made = []
-    rows = connection.execute(_tasks(versions)).all()
-    for model, version, arch, arch_id, bucket, calls, workload_id in rows:
-        workload, best = named[workload_id], found.get((workload_id, arch_id))
-        made.append(
-            Kernel(
-                model=model,
-                model_version=version,
-                arch=arch,
-                bucket=bucket,
-                workload=workload.digest,
-                name=workload.name,
-                op_kind=workload.op_kind,
-                calls=calls,
-                best_secs=None if best is None else best.run_secs,
-                default_secs=None if best is None else best.default_secs,
-                roofline=None if best is None else best.roofline,
-                recorded_at=None if best is None else best.promoted_at,
-                stale=best is not None
-                and (best.toolchain_id != newest or best.promoted_at < oldest),
-            )
-        )
-    return sorted(made, key=_order)
+    for model, version, arch, arch_id, bucket, calls, workload in connection.execute(
+        _tasks(versions)
+    ).all():
+        record: tuple[Any, ...] = untuned
+        if (best := found.get((workload, arch_id))) is not None:
+            toolchain, secs, default, at, roofline = best
+            record = (secs, default, roofline, at, toolchain != newest or at < oldest)
+        told: list[Any] = [model, version, arch, bucket, *named[workload], calls, *record]
+        made.append(Kernel(*told))
+    return made
 
 
 # Three reads that the database answers from their tables in one go, put together here: joined
@@ -144,6 +136,7 @@ def _tasks(versions: Sequence[int]) -> Select:
         .join(catalog.model_versions, catalog.model_versions.c.id == tasks.c.model_version_id)
         .join(catalog.models, catalog.models.c.id == catalog.model_versions.c.model_id)
         .where(tasks.c.model_version_id.in_(list(versions)))
+        .order_by(*tasks.primary_key.columns)
     )
 
 
@@ -173,7 +166,3 @@ def _best(versions: Sequence[int]) -> Select:
         .join(records.measurements, records.measurements.c.id == promotions.c.measurement_id)
         .where(best.c.workload_id.in_(wanted), best.c.regime == "warm", ~superseded)
     )
-
-
-def _order(kernel: Kernel) -> tuple[str, str, int, str, str]:
-    return kernel.model, kernel.arch, kernel.bucket, kernel.name, kernel.workload

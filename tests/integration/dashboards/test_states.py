@@ -99,7 +99,8 @@ def test_a_server_that_goes_away_and_comes_back() -> None:
             assert "The database is away" in next(states)
             server.start()
             _until(site, 200)
-            assert next(states) == ""
+            # On its way back a server says other things that it cannot do yet.
+            assert any(html == "" for html in states)
 
 
 def _until(site: Site, status: int) -> None:
