@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import threading
@@ -58,14 +59,12 @@ class Site:
             connection.close()
 
     def events(self, path: str) -> Iterator[tuple[str, str]]:
-        """Events of a page as they come: names and data."""
+        """Events of a page as they come, names and data, for as long as they are asked for."""
         connection = http.client.HTTPConnection(urlsplit(self.base).netloc, timeout=30)
-        try:
-            connection.request("GET", path)
-            answer = connection.getresponse()
+        connection.request("GET", path)
+        with contextlib.closing(connection), connection.getresponse() as answer:
             assert answer.status == 200, answer.read()
             name, data = "", list[str]()
-            # Kept open by the server: it ends when whoever reads has read enough.
             while raw := answer.readline():
                 line = raw.decode().rstrip("\n")
                 if line.startswith("event: "):
@@ -75,8 +74,6 @@ class Site:
                 elif not line and name:
                     yield name, "\n".join(data)
                     name, data = "", []
-        finally:
-            connection.close()
 
 
 @contextmanager
