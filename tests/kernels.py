@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import tvm
@@ -38,6 +38,29 @@ def bind_batch(func: tvm.tirx.PrimFunc, batch: int) -> tvm.tirx.PrimFunc:
         builder.emit_func_output(builder.emit(relax.call_tir(callee, inputs, types[-1])))
     mod = relax.transform.SpecializePrimFuncBasedOnCallSite()(builder.get())
     return normalise(next(f for v, f in mod.functions_items() if v.name_hint != "main"))
+
+
+def fused(
+    build: Callable[..., relax.Expr], *shapes: Sequence[int], dtype: str = "float32"
+) -> tvm.tirx.PrimFunc:
+    """The one kernel that an expression over inputs of some shapes becomes, as in a bucket."""
+    builder = relax.BlockBuilder()
+    inputs = [relax.Var(f"x{i}", relax.TensorType(list(s), dtype)) for i, s in enumerate(shapes)]
+    with builder.function("main", inputs):
+        with builder.dataflow():
+            result = builder.emit_output(builder.normalize(build(*inputs)))
+        builder.emit_func_output(result)
+    mod = tvm.transform.Sequential(
+        [
+            relax.transform.LegalizeOps(),
+            relax.transform.AnnotateTIROpPattern(),
+            relax.transform.FuseOps(),
+            relax.transform.FuseTIR(),
+            relax.transform.DeadCodeElimination(["main"]),
+        ]
+    )(builder.get())
+    (func,) = (f for v, f in mod.functions_items() if v.name_hint != "main")
+    return normalise(func)
 
 
 def check_kernel(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from tvm import relax
 
-from tuner.graph.rewrite import Lookup, call_kernel, calls, fixed
+from tuner.graph.rewrite import Lookup, call_kernel, calls
 from tuner.ops import (
     LANES,
     NARROW,

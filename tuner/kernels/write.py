@@ -11,6 +11,7 @@ from tvm.s_tir import Schedule
 from tvm.s_tir.schedule import SBlockRV
 
 from tuner.kernels.pair_dots import write_pair_dots
+from tuner.kernels.rows import write_rows
 from tuner.ops import OPERATOR, OffsetBags, bag_from_offsets
 
 #: Annotation of a block: the configuration that its function is written out for.
@@ -32,16 +33,23 @@ def annotate(sch: Schedule, block: SBlockRV, config: Mapping[str, int]) -> None:
 
 
 def written_out(mod: tvm.IRModule) -> tvm.IRModule:
-    """Replace ``main`` by the code for the configuration it is annotated with, if it is."""
+    """Replace ``main`` by the code for the configuration it is annotated with, if it is.
+
+    Functions that carry no operator say what they compute themselves: they go row by row.
+    """
     func = mod["main"]
     operator = func.attrs.get(OPERATOR) if func.attrs else None
     config = _config(func)
-    if operator is None or config is None:
+    if config is None:
         return mod
-    (name,) = json.loads(str(operator))
-    written = _WRITERS[name](func, str(operator), config)
+    if operator is None:
+        written = write_rows(func, config)
+    else:
+        (name,) = json.loads(str(operator))
+        written = _WRITERS[name](func, str(operator), config)
     for key in ("global_symbol", "tirx.noalias"):
-        written = written.with_attr(key, func.attrs[key])
+        if key in func.attrs:
+            written = written.with_attr(key, func.attrs[key])
     return tvm.IRModule({"main": written})
 
 

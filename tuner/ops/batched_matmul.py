@@ -31,7 +31,8 @@ def batched_matmul(x: te.Tensor, y: te.Tensor, *, transpose_y: bool) -> te.Tenso
         at = j if width == n else tirx.min(j, n - 1)
         return y[b, at, k] if transpose_y else y[b, k, at]
 
-    packed = te.compute((batch, depth, width), read, name="pack")
+    name = "pack_transposed" if transpose_y else "pack"
+    packed = te.compute((batch, depth, width), read, name=name)
     k = te.reduce_axis((0, depth), name="k")
     padded = te.compute(
         (batch, m, width),

@@ -64,8 +64,8 @@ class Template(ABC):
     name: str
 
     @abstractmethod
-    def matches(self, blocks: list[str]) -> bool:
-        """True if a function with these blocks, in order, is this template's."""
+    def matches(self, facts: Facts) -> bool:
+        """True if a workload is this template's."""
 
     @abstractmethod
     def space(self, facts: Facts, simd: Simd) -> ConfigSpace:

@@ -15,10 +15,7 @@ VECTOR = 16
 _REDUCE = 2
 
 #: Calls that cost about as much as an addition; all others are worth a buffer.
-_CHEAP = frozenset(
-    f"tirx.{name}"
-    for name in ("if_then_else", "likely", "bitwise_and", "bitwise_or", "fabs", "reinterpret")
-)
+_CHEAP = frozenset(("prim.if_then_else", "prim.likely", "tirx.fabs", "tirx.reinterpret"))
 
 
 def has_blocks(sch: Schedule) -> bool:

@@ -42,9 +42,9 @@ class DenseTemplate(Template):
 
     name = "dense"
 
-    def matches(self, blocks: list[str]) -> bool:
+    def matches(self, facts: Facts) -> bool:
         """True for functions around one ``dense`` block."""
-        return "dense" in blocks
+        return "dense" in facts.extents
 
     def space(self, facts: Facts, simd: Simd) -> ConfigSpace:
         """Tiles that fit the registers, for the loop orders and cuts of K that can matter."""

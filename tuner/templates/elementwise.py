@@ -38,7 +38,7 @@ class DefaultTemplate(Template):
 
     name = "default"
 
-    def matches(self, blocks: list[str]) -> bool:
+    def matches(self, facts: Facts) -> bool:
         """True for every function."""
         return True
 

@@ -33,9 +33,9 @@ class EmbeddingTemplate(Template):
 
     name = "embedding_bag"
 
-    def matches(self, blocks: list[str]) -> bool:
+    def matches(self, facts: Facts) -> bool:
         """True if any block reads rows of a table by an index."""
-        return any(_BAG.fullmatch(name) or _ROWS.fullmatch(name) for name in blocks)
+        return any(_BAG.fullmatch(name) or _ROWS.fullmatch(name) for name in facts.extents)
 
     def space(self, facts: Facts, simd: Simd) -> ConfigSpace:
         """Vectors, columns summed at a time, rows unrolled, and how far ahead rows are asked for.

@@ -16,9 +16,9 @@ class NarrowTemplate(Template):
 
     name = "dense_narrow"
 
-    def matches(self, blocks: list[str]) -> bool:
+    def matches(self, facts: Facts) -> bool:
         """True for functions around one ``dense_narrow`` block."""
-        return "dense_narrow" in blocks
+        return "dense_narrow" in facts.extents
 
     def space(self, facts: Facts, simd: Simd) -> ConfigSpace:
         """Rows whose chains of additions run side by side, to hide their latency."""

@@ -18,9 +18,9 @@ class OffsetBagsTemplate(Template):
 
     name = "offset_bags"
 
-    def matches(self, blocks: list[str]) -> bool:
+    def matches(self, facts: Facts) -> bool:
         """True for the kernel that is written out."""
-        return _BLOCK in blocks
+        return _BLOCK in facts.extents
 
     def space(self, facts: Facts, simd: Simd) -> ConfigSpace:
         """Vectors, and how far ahead rows are asked for."""

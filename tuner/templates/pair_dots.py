@@ -19,9 +19,9 @@ class PairDotsTemplate(Template):
 
     name = "pair_dots"
 
-    def matches(self, blocks: list[str]) -> bool:
+    def matches(self, facts: Facts) -> bool:
         """True if any block is a run of dot products."""
-        return any(name.startswith("dots_") for name in blocks)
+        return any(name.startswith("dots_") for name in facts.extents)
 
     def space(self, facts: Facts, simd: Simd) -> ConfigSpace:
         """Tiles that fit the registers: sums, one part of each row, and one group."""

@@ -16,7 +16,8 @@ from tuner.templates.fallbacks import first_line, note_fallback
 from tuner.templates.narrow import NarrowTemplate
 from tuner.templates.offset_bags import OffsetBagsTemplate
 from tuner.templates.pair_dots import PairDotsTemplate
-from tuner.workloads.facts import Facts
+from tuner.templates.rows import RowsTemplate
+from tuner.workloads.facts import ROW_KINDS, Facts
 
 #: Part of the toolchain's identity: records made by other templates are not taken for ours.
 TEMPLATE_VERSION = "3"
@@ -29,13 +30,14 @@ _TEMPLATES: tuple[Template, ...] = (
     PairDotsTemplate(),
     EmbeddingTemplate(),
     OffsetBagsTemplate(),
+    *(RowsTemplate(kind) for kind in ROW_KINDS),
     _DEFAULT,
 )
 
 
 def template_for(facts: Facts) -> Template:
     """The template for a workload; the last one takes everything."""
-    return next(t for t in _TEMPLATES if t.matches(list(facts.extents)))
+    return next(t for t in _TEMPLATES if t.matches(facts))
 
 
 def scheduled(

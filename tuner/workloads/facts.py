@@ -12,6 +12,8 @@ import tvm
 import tvm_ffi
 from tvm import tirx
 
+from tuner.kernels.rows import ByRow, by_row
+
 _REDUCE = 2
 #: Extent put in for a dimension that stays open, such as the length of a list of indices.
 OPEN_EXTENT = 1024
@@ -27,6 +29,9 @@ _KINDS = (
     (r"T_softmax_norm", "softmax"),
     (r"T_layer_norm", "layer_norm"),
 )
+
+#: Kinds whose kernels may go row by row.
+ROW_KINDS = ("elementwise", "reduction", "softmax", "layer_norm", "concat")
 
 #: Blocks that move data and compute nothing.
 _MOVES = re.compile(
@@ -69,6 +74,8 @@ class Facts:
     bytes: float
     #: Position of the output among `arguments`.
     output: int
+    #: How the kernel goes row by row; None if it does not.
+    by_row: ByRow | None = None
 
     @property
     def name(self) -> str:
@@ -113,13 +120,15 @@ def facts_of(func: tirx.PrimFunc) -> Facts:
         )
         for i, p in enumerate(params)
     )
+    kind = _kind(blocks, extents)
     return Facts(
-        op_kind=_kind(blocks, extents),
+        op_kind=kind,
         extents=extents,
         arguments=arguments,
         flops=_flops(blocks, extents, arguments),
         bytes=_bytes(extents, arguments),
         output=len(arguments) - 1,
+        by_row=by_row(func) if kind in ROW_KINDS else None,
     )
 
 

@@ -21,10 +21,10 @@ def dense_function(batch: int = 4, depth: int = 16, outputs: int = 32) -> tirx.P
     return made(x, w, b, out)
 
 
-def softmax_function(rows: int = 4, columns: int = 32) -> tirx.PrimFunc:
-    """A softmax over the last axis."""
+def softmax_function(rows: int = 4, columns: int = 32, *, axis: int = -1) -> tirx.PrimFunc:
+    """A softmax, over the last axis if not told otherwise."""
     x = te.placeholder((rows, columns), name="x")
-    return made(x, topi.nn.softmax(x))
+    return made(x, topi.nn.softmax(x, axis=axis))
 
 
 def add_function(rows: int = 4, columns: int = 32) -> tirx.PrimFunc:
