@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 from tvm import relax
@@ -69,6 +70,7 @@ class DenseRewriter:
         if not calls(call, "matmul"):
             return None
         x, right = call.args
+        right = _unrepeated(right, lookup)
         weight, transposed = right, True
         bound = lookup(right)
         if calls(bound, "permute_dims") and _swaps(bound):
@@ -81,10 +83,7 @@ class DenseRewriter:
         k, n = stored if transposed else reversed(stored)
         rows = list(x.ty.shape.values)[:-1]
         if len(rows) > 1:
-            if any(fixed(r) is None for r in rows[1:]):
-                return None
-            flat = rows[0] * int(np.prod([int(r) for r in rows[1:]]))
-            x = builder.emit(relax.op.reshape(x, [flat, k]))
+            x = builder.emit(relax.op.reshape(x, [prod(rows[1:], start=rows[0]), k]))
         packed = self._parameter(weight, n, k, transposed)
         kernel = dense_narrow if n < NARROW else dense
         options = {} if n < NARROW else {"n": n}
@@ -106,6 +105,14 @@ class DenseRewriter:
                 WeightLayout(self._names[weight], layout, transposed, shape, "float32"),
             )
         return self.packed[key][0]
+
+
+def _unrepeated(right: relax.Expr, lookup: Lookup) -> relax.Expr:
+    """The matrix behind a stack of copies of it: torch multiplies by such in an attention."""
+    bound = lookup(right)
+    if calls(bound, "broadcast_to") and len(bound.args[0].ty.shape) == 2:
+        return bound.args[0]
+    return right
 
 
 def _swaps(permute: relax.Call) -> bool:

@@ -15,6 +15,7 @@ from tuner.graph.pairs import rewrite_pairs
 from tuner.graph.products import rewrite_products
 from tuner.graph.reshapes import rewrite_reshapes
 from tuner.graph.rewrite import rewrite_calls
+from tuner.graph.softmaxes import rewrite_softmaxes
 from tuner.graph.splits import lower_splits
 from tuner.graph.tidy import tidy
 from tuner.importers.model import ImportedModel
@@ -41,11 +42,12 @@ _REWRITERS = (
     rewrite_reshapes,
     rewrite_bags,
     rewrite_reshapes,
+    rewrite_softmaxes,
 )
 
 
 def prepare(model: ImportedModel) -> PreparedModel:
-    """Rewrite dense layers, products, bags and concatenations into our operators."""
+    """Rewrite dense layers, products, bags, softmaxes and concatenations into our operators."""
     count = len(model.inputs)
     main = model.mod["main"]
     names = dict(zip(main.params[count:], model.params, strict=True))

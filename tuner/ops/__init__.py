@@ -20,6 +20,7 @@ from tuner.ops.embedding_concat import (
 from tuner.ops.gather import gather, pick_pairs
 from tuner.ops.operator import OPERATOR
 from tuner.ops.pair_dots import DotSegment, PairDots, pair_dots, runs_of
+from tuner.ops.softmax import softmax
 
 #: Names of the kernels that read ``table, indices`` unchecked, along axis 0 of the table.
 GATHERS = ("embedding_bag", "bag_from_offsets", "gather")
@@ -48,4 +49,5 @@ __all__ = [
     "pair_dots",
     "pick_pairs",
     "runs_of",
+    "softmax",
 ]

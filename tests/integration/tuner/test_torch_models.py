@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from tests.helpers import Apply, check_torch
+from tuner.templates import fallbacks
 
 BATCHES = (1, 3, 16, 17)
 
@@ -235,6 +236,59 @@ def test_attention() -> None:
 
     layers = {name: nn.Linear(24, 16) for name in "qkv"}
     check_torch(Apply(forward, **layers), floats(6, 24), (1, 3, 16))
+
+
+@pytest.mark.parametrize("masked", [True, False], ids=["masked", "whole"])
+def test_scaled_dot_product_attention(masked: bool) -> None:
+    def forward(m: Any, x: Tensor, *masks: Tensor) -> Tensor:
+        q, k, v = (f(x).reshape(-1, 6, 2, 8).transpose(1, 2) for f in (m.q, m.k, m.v))
+        mask = masks[0][:, None, None, :] if masks else None
+        heads = nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        return heads.transpose(1, 2).reshape(-1, 6 * 16)
+
+    def make(batch: int) -> tuple[Tensor, ...]:
+        mask = torch.arange(6) < torch.arange(batch)[:, None] % 6 + 1
+        return (torch.randn(batch, 6, 24), *([mask] if masked else []))
+
+    layers = {name: nn.Linear(24, 16) for name in "qkv"}
+    before = fallbacks()
+    check_torch(Apply(forward, **layers), make, (1, 3, 16))
+    assert fallbacks() == before
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["norm first", "norm last"])
+def test_transformer(first: bool) -> None:
+    layer = nn.TransformerEncoderLayer(
+        24, 2, 48, dropout=0.0, batch_first=True, activation="gelu", norm_first=first
+    )
+    before = fallbacks()
+    buckets = check_torch(layer, floats(6, 24), (1, 3, 17))
+    assert {"softmax", "layer_norm", "batched_matmul"} <= set(buckets[0].kinds)
+    assert fallbacks() == before
+
+
+def test_attention_over_a_history() -> None:
+    """As in a deep interest network: rows that a user saw, weighted by a small network."""
+
+    def forward(m: Any, x: Tensor, history: Tensor) -> Tensor:
+        query = x[:, None, :].expand(-1, 7, -1)
+        scores = m.score(torch.cat([query, history, query - history, query * history], -1))
+        return (torch.softmax(scores, 1) * history).sum(1)
+
+    score = nn.Sequential(nn.Linear(64, 20), nn.Sigmoid(), nn.Linear(20, 1))
+    make = lambda b: (torch.randn(b, 16), torch.randn(b, 7, 16))  # noqa: E731
+    check_torch(Apply(forward, score=score), make, (1, 3, 16))
+
+
+def test_norms_and_activations_between_layers() -> None:
+    module = nn.Sequential(
+        *(nn.Linear(24, 63), nn.LayerNorm(63), nn.GELU()),
+        *(nn.Linear(63, 64), nn.RMSNorm(64), nn.SiLU()),
+        *(nn.Linear(64, 1), nn.Sigmoid()),
+    )
+    (bucket,) = check_torch(module, floats(24), (17,))
+    kinds = "dense layer_norm dense elementwise reduction dense_narrow"
+    assert bucket.kinds == kinds.split()
 
 
 FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
