@@ -1,10 +1,11 @@
-"""Dense layers as workloads of a model of their own, so that a campaign can tune them."""
+"""Single kernels as workloads of a model of their own, so that a campaign can tune them."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Protocol
 
 import tvm
 from tvm import te
@@ -15,6 +16,21 @@ from tuner.ops import dense, packed_shape
 from tuner.workloads.digest import function_digest, normalise
 from tuner.workloads.facts import facts_of
 from workers import LocalTools, serve_campaign
+
+
+class Tunable(Protocol):
+    """One cell of a table: a kernel at one batch size."""
+
+    @property
+    def batch(self) -> int:
+        """Rows of the input."""
+
+    @property
+    def flops(self) -> float:
+        """Operations of a call."""
+
+    def workload(self) -> Workload:
+        """The kernel as the database knows it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,21 +84,21 @@ class Layer:
 
 def tune(
     store: Store,
-    layers: Iterable[Layer],
+    layers: Iterable[Tunable],
     arch: CpuArch,
     *,
     seconds: float,
     strategy: str,
     options: MeasureOptions,
 ) -> int:
-    """Tune layers for `seconds` each in a campaign; what the database knows is not measured again.
+    """Tune kernels for `seconds` each in a campaign; what the database knows is not measured again.
 
     Returns
     -------
     The campaign.
     """
     store.add_arch(arch)
-    by_batch: dict[int, list[Layer]] = {}
+    by_batch: dict[int, list[Tunable]] = {}
     for layer in layers:
         by_batch.setdefault(layer.batch, []).append(layer)
     text = repr(sorted(map(str, by_batch.values())))
@@ -92,7 +108,7 @@ def tune(
     jobs = []
     for batch, some in by_batch.items():
         # Every cell of the table counts alike, however long it runs.
-        tasks = [Task(layer.workload(), 1, weight=1e9 / layer.flops) for layer in some]
+        tasks = [Task(layer.workload(), 1, weight=1e9 / max(1.0, layer.flops)) for layer in some]
         store.set_tasks(version, arch.name, batch, tasks)
         jobs.append(JobSpec(version, arch.name, batch))
     per_job = seconds * max(len(some) for some in by_batch.values())
