@@ -147,7 +147,9 @@ def _read(context: Context, params: NoParams) -> Tonight:
         slots=sum(w.slots for w in alive),
         slots_busy=busy,
         flow=flow,
-        yesterday=context.cache.get("since", _CHANGES_S, lambda: context.source.read(_since)),
+        yesterday=context.cache.get(
+            "since", _CHANGES_S, lambda: context.source.read(_since), stale_s=_CHANGES_S
+        ),
         gains=model_gains(bucket_gains(context.kernels()), traffic),
     )
 
