@@ -26,6 +26,8 @@ class Kind:
     compute: Callable[..., torch.Tensor]
     #: Shapes behind the batch, by the width of the cell.
     shapes: Callable[[int], Sequence[tuple[int, ...]]]
+    #: Further inputs, vectors as wide as the cell.
+    vectors: int = 0
 
 
 def _one(width: int) -> list[tuple[int, ...]]:
@@ -43,8 +45,10 @@ KINDS: dict[str, Kind] = {
     "max": Kind(lambda x: x.amax(-1), _one),
     "mean down": Kind(lambda x: x.mean(1), lambda w: [(26, w)]),
     "softmax": Kind(lambda x: torch.softmax(x, -1), _one),
-    "layer norm": Kind(lambda x: _F.layer_norm(x, x.shape[-1:]), _one),
-    "norm + residual": Kind(lambda x: torch.relu(_F.layer_norm(x, x.shape[-1:])) + x, _one),
+    "layer norm": Kind(lambda x, s, t: _F.layer_norm(x, s.shape, s, t), _one, 2),
+    "norm + residual": Kind(
+        lambda x, s, t: torch.relu(_F.layer_norm(x, s.shape, s, t)) + x, _one, 2
+    ),
     "concat": Kind(lambda x, y, z: torch.cat([x, y, z], 1), lambda w: [(w,), (64,), (13,)]),
     "concat + relu": Kind(lambda x, y: torch.relu(torch.cat([x, y], 1)), lambda w: [(w,), (64,)]),
     "x @ y": Kind(torch.bmm, lambda w: [(_VECTORS, _DEPTH), (_DEPTH, w)]),
@@ -67,11 +71,14 @@ class _Module(nn.Module):
 def _prepared(kind: str, width: int) -> Any:
     """The model of one kind and width, its batch open."""
     module = _Module(KINDS[kind])
-    inputs = tuple(torch.randn(5, *shape) for shape in KINDS[kind].shapes(width))
+    inputs = [torch.randn(5, *shape) for shape in KINDS[kind].shapes(width)]
+    vectors = [torch.randn(width) for _ in range(KINDS[kind].vectors)]
     batch = torch.export.Dim("batch", min=1)
-    shapes = (tuple({0: batch} for _ in inputs),)
+    shapes = (tuple([{0: batch} for _ in inputs] + [None for _ in vectors]),)
     with torch.no_grad():
-        program = torch.export.export(module, inputs, dynamic_shapes=shapes, strict=False)
+        program = torch.export.export(
+            module, (*inputs, *vectors), dynamic_shapes=shapes, strict=False
+        )
     return prepare(import_model(program))
 
 
