@@ -16,6 +16,7 @@ from db.domain.catalog import (
     Workload,
 )
 from db.domain.jobs import (
+    MISSED,
     CampaignProgress,
     CampaignSpec,
     Event,
@@ -51,6 +52,7 @@ from db.errors import (
 from db.store.base import Store
 
 __all__ = [
+    "MISSED",
     "REGIMES",
     "TRANSITIONS",
     "BestAt",

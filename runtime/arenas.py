@@ -5,12 +5,16 @@ from __future__ import annotations
 import threading
 import weakref
 
+import numpy as np
 import tvm
 
 from tuner.arena import Arena
 
 #: Memory, and its size in bytes.
 SizedArena = tuple[tvm.runtime.Tensor, int]
+
+#: What an arena starts with that was not used for a while; no verdict of a call looks like it.
+_UNUSED = np.frombuffer(b"idle", np.uint8)
 
 
 class _Shelf(list[SizedArena]):
@@ -84,6 +88,31 @@ class ThreadArenas:
                 freed += shelf.pop()[1]
             except IndexError:
                 continue
+        return freed
+
+    def release_idle(self) -> int:
+        """Give back the arenas that no call has used since the last time this was called.
+
+        Returns
+        -------
+        Their size in bytes.
+        """
+        with self._lock:
+            shelves = list(self._shelves)
+        freed = 0
+        for shelf in shelves:
+            try:
+                arena = shelf.pop()
+            except IndexError:
+                continue
+            # Every call starts by writing its verdict there, so that it need not note the time.
+            mark = np.from_dlpack(arena[0])[: _UNUSED.nbytes]
+            if np.array_equal(mark, _UNUSED):
+                freed += arena[1]
+                continue
+            mark[...] = _UNUSED
+            if not shelf:
+                shelf.append(arena)
         return freed
 
     @property

@@ -45,11 +45,6 @@ class BuildOrder:
         with self._changed:
             return dict(self._failed)
 
-    @property
-    def complete(self) -> bool:
-        """True if nothing is pending."""
-        return not self.pending
-
     def take(self, calls: Mapping[int, int]) -> int | None:
         """The bucket to be compiled next; None if each is ready or taken.
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import tvm
 
-from db import CpuArch, Workload
+from db import CpuArch, Task, Workload
 from runtime.blueprint import Blueprint
 from runtime.cache import DiskCache, bucket_key, graph_key, workloads_key
 from runtime.inputs import InputChecker
@@ -132,6 +132,10 @@ class BucketCompiler:
         with BUILDING:
             mod = open_module(prepared)
         return build_machine(mod, None, self._target, OPEN_BATCH).load(self._check)
+
+    def tasks(self, batch: int) -> list[Task]:
+        """Workloads of a batch size, as the database stores them."""
+        return [Task(use.workload, use.calls) for use in extract_workloads(self._module(batch))]
 
     @property
     def prepared(self) -> PreparedModel:

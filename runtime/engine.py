@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
+import logging
 import os
 import threading
-from collections.abc import Mapping, Sequence
+import weakref
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from db import DatabaseUnavailable, open_store
+from db import DatabaseUnavailable, DbError, open_store
+from runtime.arenas import ARENAS
 from runtime.blueprint import Blueprint
 from runtime.build_order import BuildOrder
 from runtime.cache import DiskCache, NoCache, graph_key
 from runtime.compiler import BucketCompiler
 from runtime.folder import default_folder
 from runtime.inputs import InputChecker
+from runtime.keeper import Keeper
 from runtime.lookup import FallbackLookup, Lookup, NoRecords, Reach, RememberedChoices
 from runtime.model import Model
 from runtime.quarantine import Quarantine
@@ -29,6 +34,10 @@ from tuner.errors import TunerError
 from tuner.graph.prepare import prepare
 from tuner.importers import import_model, read_weights
 
+_log = logging.getLogger(__name__)
+
+#: Seconds between two looks at what was missed: once a day.
+_MISSES_S = 86_400.0
 #: Batch sizes that get kernels of their own unless the caller says otherwise.
 DEFAULT_BUCKETS = (1, 16, 64, 256)
 
@@ -52,6 +61,10 @@ class Engine:
         Folder for what outlives the process; None is `default_folder`.
     cache_bytes
         Size that the compiled code in it may have; 0 keeps none.
+    update_s
+        Models adopt new records every so many seconds; None leaves that to `Model.update`.
+    idle_s
+        Memory of threads that called no model for so long goes back to the system.
     patience_s
         Longest wait for an answer of the database; after that it counts as out of reach.
 
@@ -72,6 +85,8 @@ class Engine:
         snapshot: str | os.PathLike[str] | None = None,
         cache: str | os.PathLike[str] | None = None,
         cache_bytes: int = 1 << 30,
+        update_s: float | None = None,
+        idle_s: float = 60.0,
         patience_s: float = 2.0,
     ) -> None:
         self.arch = host_arch() if arch is None else resolve(arch)
@@ -94,6 +109,16 @@ class Engine:
             kept = None if snapshot is None else self._reach(str(snapshot))
             self._lookup = FallbackLookup(database, kept, RememberedChoices(folder))
         self._quarantine = Quarantine(writable)
+        self._writable = writable
+        self._models: weakref.WeakSet[Model] = weakref.WeakSet()
+        chores: list[tuple[float, Callable[[], object]]] = [(idle_s / 2, ARENAS.release_idle)]
+        if use_records:
+            chores.append((_MISSES_S, _weakly(self.queue_misses)))
+        if update_s is not None:
+            chores.append((update_s, _weakly(self.update)))
+        self._keeper = Keeper(chores)
+        # An engine that nobody closed is kept alive by its models alone.
+        weakref.finalize(self, self._keeper.close)
         #: Buckets compiled so far; those read from disk do not count.
         self.compile_count = 0
         self._counting = threading.Lock()
@@ -110,10 +135,30 @@ class Engine:
         self.close()
 
     def close(self) -> None:
-        """Let go of the database; loaded models serve on."""
+        """Queue what was missed, and let go of the database; loaded models serve on."""
+        self._keeper.close()
+        self.queue_misses()
         self._quarantine.settle(self._patience)
         for reach in self._reaches:
             reach.close()
+
+    def update(self) -> None:
+        """Have every model adopt what the database has learnt since."""
+        for model in tuple(self._models):
+            model.update()
+
+    def queue_misses(self) -> None:
+        """Queue what the models missed as jobs for the next night, weighted by their calls."""
+        if self._writable is None:
+            return
+        for model in tuple(self._models):
+            missed = model.missed()
+            if missed is None:
+                continue
+            try:
+                self._writable.ask(functools.partial(missed.queue, arch=self.arch))
+            except DbError as error:
+                _log.warning("what was missed is not queued: %s", error)
 
     def load(
         self,
@@ -148,7 +193,7 @@ class Engine:
         version, weights = self._open_version(model)
         fixed = version.blueprint.model.fixed_batch
         order = BuildOrder(sizes if fixed is None else [fixed], traffic or {}, wait_for_all=wait)
-        return Model(
+        loaded = Model(
             version,
             weights,
             order,
@@ -156,6 +201,8 @@ class Engine:
             arch=self.arch.name,
             toolchain=toolchain().key,
         )
+        self._models.add(loaded)
+        return loaded
 
     def _open_version(self, source: Any) -> tuple[Version, PackedWeights]:
         """Everything of a model but its code; the graph is only read if it is a new one."""
@@ -192,3 +239,15 @@ class Engine:
         )
         self._reaches.append(reach)
         return reach
+
+
+def _weakly(method: Callable[[], object]) -> Callable[[], object]:
+    """A method to be called again and again that does not keep its object alive."""
+    reference = weakref.WeakMethod(method)
+
+    def call() -> None:
+        alive = reference()
+        if alive is not None:
+            alive()
+
+    return call

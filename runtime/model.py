@@ -14,6 +14,7 @@ from runtime.arenas import ARENAS
 from runtime.build_order import BuildOrder
 from runtime.compiler import CompiledBucket
 from runtime.errors import RefreshError
+from runtime.misses import Miss, Missed, misses_of
 from runtime.report import ModelReport
 from runtime.served import OpenCode, Served, Version, serve
 from runtime.threads import CPUS, each
@@ -211,6 +212,18 @@ class Model:
         """Calls so far by batch size, about: threads may overwrite each other's count."""
         return self._calls + self._served.calls()
 
+    def misses(self) -> list[Miss]:
+        """What it lacked so far: buckets without records, batch sizes without a bucket."""
+        return misses_of(self._served, self.calls())
+
+    def missed(self) -> Missed | None:
+        """`misses`, ready to be queued; None if there are none."""
+        served, misses = self._served, self.misses()
+        if not misses:
+            return None
+        tasks = {m.batch: served.version.compiler.tasks(m.batch) for m in misses}
+        return Missed(served.version.blueprint, misses, tasks)
+
     def report(self) -> ModelReport:
         """Which record serves which kernel."""
         served = self._served
@@ -247,7 +260,8 @@ class Model:
             order.done(ready)
         self._swap(serve(version, weights, ready, open_code))
         for _ in range(min(CPUS, len(order.pending))):
-            threading.Thread(target=self._build, name="tunefleet-build", daemon=True).start()
+            # No daemons: one that is in TVM's C++ when the interpreter ends takes the process down.
+            threading.Thread(target=self._build, name="tunefleet-build").start()
 
     def _open_code(self, version: Version, weights: PackedWeights) -> OpenCode | None:
         """Code for any batch; None if the model has none, and has to wait for a bucket."""
@@ -271,7 +285,10 @@ class Model:
     def _build(self) -> None:
         """Compile what is pending, the hottest first, each serving as soon as it is ready."""
         order = self._order
-        while (batch := order.take(self.calls())) is not None:
+        while threading.main_thread().is_alive():
+            batch = order.take(self.calls())
+            if batch is None:
+                return
             served = self._served
             try:
                 bucket = served.version.compiler.compile(batch, served.weights)
@@ -280,9 +297,9 @@ class Model:
                 continue
             with self._replacing:
                 self._add(bucket)
-                order.done({batch: bucket})
-                if order.complete:
+                if order.pending == (batch,):
                     self._settle()
+            order.done([batch])
 
     def _add(self, bucket: CompiledBucket) -> None:
         now = self._served

@@ -10,6 +10,9 @@ from typing import Any
 from db.domain.retry import RetryPolicy
 from db.domain.states import CampaignState, JobAction, JobState
 
+#: Start of the keys of campaigns for what serving missed: the next night works on them, too.
+MISSED = "missed/"
+
 
 @dataclass(frozen=True, slots=True)
 class CampaignSpec:

@@ -16,6 +16,7 @@ from scheduler.cli.params import (
     require_model_file,
     write_store,
 )
+from scheduler.errors import SchedulerError
 
 if TYPE_CHECKING:
     from db import StoredModelVersion
@@ -101,6 +102,43 @@ def list_models(ctx: click.Context, as_json: bool) -> None:
             version.source,
         )
     output.console().print(table)
+
+
+@models.command("buckets")
+@click.argument("traffic", type=click.Path(path_type=Path))
+@click.option(
+    "--most", type=click.IntRange(1, 64), default=5, show_default=True, help="Buckets at most."
+)
+@click.option("--model", metavar="NAME", help="Weigh padding by this model's tuned latencies.")
+@click.option("--arch", metavar="ARCH", default="host", show_default=True, help="For --model.")
+@json_option
+@database_option
+@click.pass_context
+def buckets(
+    ctx: click.Context, traffic: Path, most: int, model: str | None, arch: str, as_json: bool
+) -> None:
+    """Propose buckets for the histogram in the file TRAFFIC: share of the calls per batch size."""
+    from scheduler.buckets import DEFAULT_COST, measured_cost, propose
+    from scheduler.cli import output
+    from scheduler.traffic import read_traffic
+
+    shares = read_traffic(traffic)
+    cost = DEFAULT_COST
+    if model is not None:
+        with read_store(ctx) as store:
+            known = measured_cost(store, model, arch)
+        if known is None:
+            raise SchedulerError(
+                f"{model} has fewer than two tuned buckets on {arch}; leave out --model"
+            )
+        cost = known
+    proposal = propose(shares, most, cost)
+    if as_json:
+        output.print_json({"buckets": list(proposal.edges), "overhead": proposal.overhead})
+        return
+    listed = ",".join(map(str, proposal.edges))
+    click.echo(f"{listed}: a call costs {proposal.overhead:.2f}x of one that is not padded")
+    click.echo(f"use them with: tunefleet models add PATH --buckets {listed}")
 
 
 def describe(version: StoredModelVersion) -> dict[str, Any]:

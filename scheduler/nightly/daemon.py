@@ -7,7 +7,7 @@ from collections.abc import Callable
 from db import DbError, Store
 from scheduler.errors import SchedulerError
 from scheduler.nightly.cron import next_time
-from scheduler.nightly.night import Night, fire_due, unfinished
+from scheduler.nightly.night import Night, fire_due, missed, unfinished
 from scheduler.nightly.spec import NightSpec
 from workers.logs import get_logger
 
@@ -21,10 +21,12 @@ Work = Callable[[Night], None]
 
 
 def run_due(store: Store, work: Work) -> list[Night]:
-    """Fire what is due, and work on it and on what others left unfinished."""
+    """Fire what is due, and work on it, on what others left unfinished, and on what was missed."""
     fired = fire_due(store)
     known = {night.campaign for night in fired}
     nights = fired + [night for night in unfinished(store) if night.campaign not in known]
+    if fired:
+        nights += missed(store)
     for night in nights:
         work(night)
     return nights

@@ -6,7 +6,7 @@ import threading
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from db import CampaignSpec, CpuArch, Schedule, Store, StoredModelVersion
+from db import MISSED, CampaignSpec, CpuArch, Schedule, Store, StoredModelVersion
 from scheduler.campaigns import register_tasks
 from scheduler.nightly.cron import due
 from scheduler.nightly.plan import Need, Wanted, need_of, plan
@@ -68,6 +68,17 @@ def unfinished(store: Store) -> list[Night]:
         if schedule and progress.unfinished and not running and progress.paused_reason is None:
             nights.append(Night(schedule, progress.campaign_id))
     return nights
+
+
+def missed(store: Store) -> list[Night]:
+    """Campaigns of what serving missed, which come last in a night."""
+    return [
+        Night(progress.name, progress.campaign_id)
+        for progress in store.campaigns()
+        if (progress.key or "").startswith(MISSED)
+        and progress.unfinished
+        and progress.paused_reason is None
+    ]
 
 
 def _fire(store: Store, schedule: Schedule, moment: datetime, now: datetime) -> Night:

@@ -7,9 +7,11 @@ weights does not need. The archive is a zip of raw tensors and JSON: format as w
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -62,10 +64,15 @@ class Pt2Archive:
 
     def weights(self) -> dict[str, np.ndarray]:
         """Parameters and persistent buffers by their qualified name."""
-        return self._tensors("data/weights/", "model_weights_config.json")
+        with self._understood():
+            return self._tensors("data/weights/", "model_weights_config.json")
 
     def graph_fingerprint(self) -> str:
         """SHA-256 of the graph: nodes, shapes and constants, without weights or source lines."""
+        with self._understood():
+            return self._fingerprint()
+
+    def _fingerprint(self) -> str:
         program = self._json("models/model.json")["graph_module"]
         graph = program["graph"]
         nodes = [[n["target"], n["inputs"], n["outputs"]] for n in graph["nodes"]]
@@ -79,6 +86,18 @@ class Pt2Archive:
         for name, array in sorted(self._constants().items()):
             digest.update(f"{name}{array.dtype}{array.shape}".encode() + array.tobytes())
         return digest.hexdigest()
+
+    @contextlib.contextmanager
+    def _understood(self) -> Iterator[None]:
+        """A file may hold any JSON, or none, where the format has something else."""
+        try:
+            yield
+        except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError,
+                RecursionError) as error:  # fmt: skip
+            raise ModelError(
+                f"{self._path} is torn or of an unknown version ({type(error).__name__}: {error}); "
+                "export it again"
+            ) from error
 
     def _constants(self) -> dict[str, np.ndarray]:
         return self._tensors("data/constants/", "model_constants_config.json")
@@ -120,7 +139,7 @@ def _as_strided(flat: np.ndarray, meta: dict[str, Any]) -> np.ndarray:
     reach = start + sum((n - 1) * s for n, s in zip(shape, strides, strict=True)) + 1
     if 0 in shape:
         return np.empty(shape, flat.dtype)
-    if start < 0 or any(s < 0 for s in strides) or reach > flat.size:
+    if start < 0 or min([*shape, *strides], default=0) < 0 or reach > flat.size:
         raise ModelError(
             f"a weight reaches over its storage ({reach} > {flat.size} elements); the file is torn"
         )
