@@ -40,7 +40,7 @@ def main() -> None:
             export_dlrm(path, seed=seed, config=_SIZE)
         model = engine.load(files[0], buckets=(1, 16, 64))
         inputs = [model.random_inputs(batch) for batch in args.batches]
-        calls = max(1, args.scores // sum(args.batches) // args.refreshes)
+        calls = -(-args.scores // (sum(args.batches) * args.refreshes))
         scored, begin = 0, 0.0
         for i in range(-50, args.refreshes):
             if i == 0:

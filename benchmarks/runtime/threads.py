@@ -22,6 +22,9 @@ from runtime.arenas import ARENAS
 from tuner.arch import host_arch
 from tuner.measure.process import THREADS
 
+#: Of the models that a burst calls.
+_BUCKETS = (1, 4, 16, 64, 256)
+
 
 def throughput(model: Model, batch: int, threads: int, seconds: float) -> float:
     """Calls per second of `threads` threads, each on a core of its own."""
@@ -80,7 +83,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--seconds", type=float, default=0.5, help="of each turn")
-    parser.add_argument("--models", type=int, default=3, help="loaded for the burst")
+    parser.add_argument("--models", type=int, default=10, help="loaded for the burst")
     parser.add_argument("--threads", type=int, default=8, help="of the burst")
     args = parser.parse_args()
     engine = Engine(use_records=False)
@@ -89,7 +92,7 @@ def main() -> None:
         export_dlrm(path)
         model = engine.load(path, buckets=(args.batch,))
         export_dlrm(path, config=DLRMConfig(rows=1000))
-        models = [engine.load(path, buckets=(1, 4, 16, 64)) for _ in range(args.models)]
+        models = [engine.load(path, buckets=_BUCKETS) for _ in range(args.models)]
     rates: dict[int, list[float]] = {1: [], 2: []}
     for _ in range(args.rounds):
         for threads, seen in rates.items():
@@ -101,10 +104,13 @@ def main() -> None:
     ARENAS.release()
     before = resident()
     burst(models, args.threads)
-    during = resident()
+    during, arenas = resident(), ARENAS.held_bytes / 1e6
     ARENAS.release()
     after = resident()
-    print(f"{args.models} models, {args.threads} threads: {before:.1f} MB before a burst, "
+    weights = sum(model.weight_bytes for model in models) / 1e6
+    print(f"{args.models} models of {len(_BUCKETS)} buckets, {weights:.1f} MB of weights in all; "
+          f"arenas that threads which ended left: {arenas:.1f} MB")  # fmt: skip
+    print(f"{args.threads} threads: {before:.1f} MB before a burst, "
           f"{during:.1f} MB after it, {after:.1f} MB with arenas released "
           f"({100 * (after / before - 1):+.2f} %)")  # fmt: skip
 
