@@ -17,6 +17,10 @@ from db.views.pulse import Pulse, pulse
 
 #: Seconds between two signs of life on a connection on which nothing happens.
 _SIGN_OF_LIFE_S = 15.0
+#: Pause between two looks, in times of what a look took.
+_PAUSE = 4.0
+#: Longest such pause: what is written is seen within two seconds.
+_LONGEST_PAUSE_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +42,9 @@ class _Viewer:
     pending: dict[str, str] = field(default_factory=dict)
     wake: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def offer(self, sections: dict[str, str]) -> None:
-        """Have sections sent; those that a slow connection never got are replaced."""
-        self.pending.update(sections)
+    def offer(self, events: dict[str, str]) -> None:
+        """Have events sent, by section; those that a slow connection never got are replaced."""
+        self.pending.update(events)
         self.wake.set()
 
 
@@ -84,8 +88,9 @@ class Hub:
         while True:
             started = time.monotonic()
             await self._look()
-            # Never more than half of the time: what is watched must not cost what is served.
-            await asyncio.sleep(max(self._options.tick_s, time.monotonic() - started))
+            # A fifth of the time where a look is quick: who watches must not cost those who tune.
+            pause = min(_PAUSE * (time.monotonic() - started), _LONGEST_PAUSE_S)
+            await asyncio.sleep(max(self._options.tick_s, pause))
 
     async def watch(self, topic: Topic) -> AsyncIterator[str]:
         """Events for one viewer, as they are sent."""
@@ -93,7 +98,7 @@ class Hub:
         self._viewers.add(viewer)
         try:
             # What changed while the page was on its way, or while the connection was lost.
-            viewer.offer({"state": self._banner, **self._drawn.get(topic, {})})
+            viewer.offer(_events({"state": self._banner, **self._drawn.get(topic, {})}))
             if topic not in self._drawn:
                 await self._update(topic)
             while not self._closed:
@@ -104,7 +109,7 @@ class Hub:
                     continue
                 viewer.wake.clear()
                 pending, viewer.pending = viewer.pending, {}
-                yield "".join(_event(name, html) for name, html in pending.items())
+                yield "".join(pending.values())
         finally:
             self._viewers.discard(viewer)
             if not any(other.topic == topic for other in self._viewers):
@@ -135,16 +140,22 @@ class Hub:
         known = self._drawn.get(topic, {})
         changed = {name: html for name, html in sections.items() if known.get(name) != html}
         self._drawn[topic] = sections
+        # Encoded once, however many watch.
+        events = _events(changed)
         for viewer in self._viewers:
-            if changed and viewer.topic == topic:
-                viewer.offer(changed)
+            if events and viewer.topic == topic:
+                viewer.offer(events)
 
     def _tell_state(self, text: str) -> None:
         banner = f'<p class="banner">{escape(text)}</p>' if text else ""
         if banner != self._banner:
             self._banner = banner
             for viewer in self._viewers:
-                viewer.offer({"state": banner})
+                viewer.offer(_events({"state": banner}))
+
+
+def _events(sections: dict[str, str]) -> dict[str, str]:
+    return {name: _event(name, html) for name, html in sections.items()}
 
 
 def _event(name: str, html: str) -> str:
