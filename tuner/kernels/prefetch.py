@@ -54,7 +54,11 @@ def _with_prefetches(loop: tirx.For) -> tirx.For:
         return loop
     what = Prefetch(**json.loads(str(loop.annotations[PREFETCH])))
     calls = [call for table, row in _gathers(loop.body) for call in _prefetches(table, row, what)]
-    rest = {k: v for k, v in loop.annotations.items() if k != PREFETCH}
+    return headed(loop, calls, PREFETCH)
+
+
+def headed(loop: tirx.For, calls: list[tirx.Stmt], annotation: str) -> tirx.For:
+    """A loop whose body begins with `calls`, less the annotation that asked for them."""
     return tirx.For(
         loop.loop_var,
         loop.min,
@@ -62,20 +66,34 @@ def _with_prefetches(loop: tirx.For) -> tirx.For:
         loop.kind,
         tirx.SeqStmt([*calls, loop.body]) if calls else loop.body,
         loop.thread_binding,
-        rest,
+        {k: v for k, v in loop.annotations.items() if k != annotation},
     )
 
 
-def _gathers(body: tirx.Stmt) -> list[tuple[tvm.ir.Var, tvm.ir.Expr]]:
-    """Tables of two axes and the row that is read of each, in terms of the loops."""
+def bindings(body: tirx.Stmt) -> dict[tvm.ir.Var, tvm.ir.Expr]:
+    """Axes of the blocks in `body`, in terms of the loops."""
     bound: dict[tvm.ir.Var, tvm.ir.Expr] = {}
-    found: list[tuple[tvm.ir.Var, tvm.ir.Expr]] = []
 
     def bind(realize: tvm.s_tir.SBlockRealize) -> None:
         bound.update(
             (axis.var, value)
             for axis, value in zip(realize.block.iter_vars, realize.iter_values, strict=True)
         )
+
+    structural_walk(body, (tvm.s_tir.SBlockRealize, bind))
+    return bound
+
+
+def prefetch_call(source: tvm.ir.Var, indices: list[tvm.ir.Expr], level: int) -> tirx.Stmt:
+    """Ask for the cache line of one element."""
+    address = tirx.call_intrin("handle", "tirx.address_of", tirx.BufferLoad(source, indices))
+    return tirx.Evaluate(tirx.call_intrin("void", "tirx.prefetch", address, _READ, level, _DATA))
+
+
+def _gathers(body: tirx.Stmt) -> list[tuple[tvm.ir.Var, tvm.ir.Expr]]:
+    """Tables of two axes and the row that is read of each, in terms of the loops."""
+    bound = bindings(body)
+    found: list[tuple[tvm.ir.Var, tvm.ir.Expr]] = []
 
     def note(load: tvm.ir.TensorLoad) -> None:
         if len(load.indices) != 2 or not _loads(load.indices[0]):
@@ -84,7 +102,6 @@ def _gathers(body: tirx.Stmt) -> list[tuple[tvm.ir.Var, tvm.ir.Expr]]:
         if not any(load.source.same_as(t) and structural_equal(row, r) for t, r in found):
             found.append((load.source, row))
 
-    structural_walk(body, (tvm.s_tir.SBlockRealize, bind))
     structural_walk(body, (tvm.ir.TensorLoad, note))
     return found
 
@@ -104,16 +121,7 @@ def _prefetches(table: tvm.ir.Var, row: tvm.ir.Expr, what: Prefetch) -> list[tir
     if width % step:
         # Such a row may begin within a line, and end in one more.
         starts.append(width - 1)
-    calls = []
-    for start in starts:
-        element = tirx.BufferLoad(table, [row, tirx.const(start, "int64")])
-        address = tirx.call_intrin("handle", "tirx.address_of", element)
-        calls.append(
-            tirx.Evaluate(
-                tirx.call_intrin("void", "tirx.prefetch", address, _READ, what.level, _DATA)
-            )
-        )
-    return calls
+    return [prefetch_call(table, [row, tirx.const(at, "int64")], what.level) for at in starts]
 
 
 def _later(what: Prefetch) -> Callable[[tvm.ir.TensorLoad], tvm.ir.Expr]:

@@ -2,7 +2,7 @@
 
 Hardware prefetchers follow few streams and stop at pages' ends; a tile reads one stream per panel,
 and beyond the L2 cache waits for them. A loop over K annotated with a `Stream` asks for the cache
-line of each panel that the tile will need some steps or some panels later.
+line of each panel that the tile will need some steps later.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from tvm.s_tir.schedule import LoopRV
 from tvm.sym import Analyzer
 from tvm_ffi import structural_map, structural_walk
 
+from tuner.kernels.prefetch import bindings, headed, prefetch_call
+
 #: Annotation of a loop: a `Stream` as JSON text.
 STREAM = "tunefleet.stream"
 #: Axes of packed weights: panel, step of K, lane.
 _PACKED_AXES = 3
-_READ, _DATA = 0, 1
 
 
 @dataclass(frozen=True, slots=True)
 class Stream:
     """What a loop asks for ahead of time."""
 
-    #: 0: that many panels ahead; 1: that many steps of K.
-    axis: int
+    #: How far ahead, in steps of K.
     ahead: int
     #: Which cache the line goes to: 3 the first level, 2 the second.
     level: int
@@ -52,27 +52,15 @@ def _with_prefetches(loop: tirx.For) -> tirx.For:
     if STREAM not in loop.annotations:
         return loop
     what = Stream(**json.loads(str(loop.annotations[STREAM])))
-    rest = {k: v for k, v in loop.annotations.items() if k != STREAM}
-    body = tirx.SeqStmt([*_prefetches(loop.body, what), loop.body])
-    return tirx.For(
-        loop.loop_var, loop.min, loop.extent, loop.kind, body, loop.thread_binding, rest
-    )
+    return headed(loop, _prefetches(loop.body, what), STREAM)
 
 
 def _prefetches(body: tirx.Stmt, what: Stream) -> list[tirx.Stmt]:
     """One call for each line of packed weights that one pass of the loop reads."""
     loops: list[tirx.For] = []
-    bound: dict[tvm.ir.Var, tvm.ir.Expr] = {}
+    bound = bindings(body)
     loads: list[tvm.ir.TensorLoad] = []
-
-    def bind(realize: tvm.s_tir.SBlockRealize) -> None:
-        bound.update(
-            (axis.var, value)
-            for axis, value in zip(realize.block.iter_vars, realize.iter_values, strict=True)
-        )
-
     structural_walk(body, (tirx.For, loops.append))
-    structural_walk(body, (tvm.s_tir.SBlockRealize, bind))
     structural_walk(body, (tvm.ir.TensorLoad, loads.append))
     weights = next(load for load in loads if len(load.indices) == _PACKED_AXES)
     panel, step, _ = (_replaced(index, bound) for index in weights.indices)
@@ -83,16 +71,8 @@ def _prefetches(body: tirx.Stmt, what: Stream) -> list[tirx.Stmt]:
     calls = []
     for place in itertools.product(*ranges):
         at = {f.loop_var: tirx.const(n, "int32") for f, n in zip(used, place, strict=True)}
-        index = [_replaced(i, at) for i in (panel, step)]
-        index[what.axis] = index[what.axis] + what.ahead
-        index = [analyzer.simplify(i) for i in index]
-        element = tirx.BufferLoad(weights.source, [*index, tirx.const(0, "int32")])
-        address = tirx.call_intrin("handle", "tirx.address_of", element)
-        calls.append(
-            tirx.Evaluate(
-                tirx.call_intrin("void", "tirx.prefetch", address, _READ, what.level, _DATA)
-            )
-        )
+        index = [analyzer.simplify(_replaced(i, at)) for i in (panel, step + what.ahead)]
+        calls.append(prefetch_call(weights.source, [*index, tirx.const(0, "int32")], what.level))
     return calls
 
 

@@ -66,7 +66,7 @@ def quietest(
     if best is not None:
         # Both ran under the same conditions, whatever these are.
         ratio = statistics.median(ours / beside for beside, ours in turns)
-        if min(ratio * pace.floor, _fastest_of(turns)) > options.give_up_factor * best:
+        if min(ratio * pace.floor, *(ours for _, ours in turns)) > options.give_up_factor * best:
             return _fastest([ours for _, ours in turns], options.repeats)
     start = time.perf_counter()
     while _quiet(turns, pace, options) < options.repeats:
@@ -104,7 +104,3 @@ def _note(turns: list[tuple[float, float]], pace: Pacemaker, options: MeasureOpt
 
 def _fastest(windows: list[float], count: int) -> list[float]:
     return sorted(windows)[:count]
-
-
-def _fastest_of(turns: list[tuple[float, float]]) -> float:
-    return min(ours for _, ours in turns)

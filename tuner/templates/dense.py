@@ -158,7 +158,7 @@ class DenseTemplate(Template):
             sch.reorder(k_out, k_in, row, panel, lane)
         if config["ahead"]:
             steps = k_mid if config["k_block"] else k_out
-            Stream(axis=1, ahead=config["ahead"], level=_L1).annotate(sch, steps)
+            Stream(ahead=config["ahead"], level=_L1).annotate(sch, steps)
         for loop in (k_in, row, panel):
             sch.unroll(loop)
         sch.vectorize(lane)
