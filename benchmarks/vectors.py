@@ -170,7 +170,7 @@ def main() -> None:
     unknown = set(args.kind or ()) - KINDS.keys()
     if unknown:
         parser.error(f"no kind {', '.join(sorted(unknown))}; there are {', '.join(KINDS)}")
-    options = MeasureOptions(min_repeat_s=0.002, repeats=5)
+    options = MeasureOptions()
     cells = [Cell(k, b, w) for k in args.kind or KINDS for b in args.batch for w in args.width]
     with (
         tempfile.TemporaryDirectory() as folder,

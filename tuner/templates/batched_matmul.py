@@ -15,6 +15,7 @@ from tuner.kernels import annotate
 from tuner.templates.base import Config, ConfigSpace, Knob, Template, divisors
 from tuner.templates.blocks import VECTOR, name_of, tile_block
 from tuner.templates.elementwise import schedule_rest
+from tuner.templates.tiles import cycles
 from tuner.workloads.facts import Facts
 
 #: Largest tile, and tiles that fill the registers whatever the size.
@@ -26,8 +27,6 @@ _NOT, _BY_ROWS, _BY_COLUMNS, _WRITTEN_OUT = 0, 1, 2, 3
 _PARTITION = "pragma_loop_partition_hint"
 #: Rows up to which bringing a transposed side into panels takes longer than tiles save.
 _FEW_FOR_PACKING = 32
-#: Cycles from the start of an FMA to its result, and FMAs (or loads) that start in a cycle.
-_LATENCY, _PORTS = 4.0, 2.0
 #: Tiles that take more cycles than this times the fewest cannot win.
 _SLOWEST = 2.0
 
@@ -53,24 +52,24 @@ class BatchedMatmulTemplate(Template):
             even |= full
         all_rows, transposed = even | full, "pack" not in facts.extents
         all_panels = {*divisors(panels, _MAX_PANELS), *(p for p in _FULL_PANELS if p < panels)}
-        cycles = {
-            (r, p): _cycles(rows, panels, r, p, per_panel)
+        taken = {
+            (r, p): cycles(rows, panels, r, p, per_panel)
             for r in all_rows
             for p in all_panels
             # Accumulators, one row of the panels, one broadcast element.
             if per_panel * p * (r + 1) + 1 <= simd.registers
         }
-        fastest = min(cycles.values())
+        fastest = min(taken.values())
         direct = _lies_in_panels(facts)
 
         def allowed(c: Config) -> bool:
             tile = (c["rows"], c["panels"])
-            if tile not in cycles:
+            if tile not in taken:
                 return False
             if c["pack"] == _WRITTEN_OUT and transposed:
                 # Products are summed up along K: there are no tiles.
                 return c["rows"] == c["unroll"] == c["panels"] == 1
-            if cycles[tile] > _SLOWEST * fastest:
+            if taken[tile] > _SLOWEST * fastest:
                 return False
             if c["pack"] == _WRITTEN_OUT:
                 return c["unroll"] == 1
@@ -103,7 +102,7 @@ class BatchedMatmulTemplate(Template):
             self.space(facts, simd).configs,
             key=lambda c: (
                 (c["pack"] == _WRITTEN_OUT) != written,
-                _cycles(rows, width // VECTOR, c["rows"], c["panels"], per_panel),
+                cycles(rows, width // VECTOR, c["rows"], c["panels"], per_panel),
                 -c["rows"] * c["panels"],
                 abs(c["unroll"] - 2),
                 c["pack"] != (_NOT if few else _BY_ROWS),
@@ -170,19 +169,3 @@ class BatchedMatmulTemplate(Template):
 def _lies_in_panels(facts: Facts) -> bool:
     """True if the right side can be read as it lies: not transposed, and in whole panels."""
     return "pack" in facts.extents and "batched_matmul_unpad" not in facts.extents
-
-
-def _cycles(rows: int, panels: int, tall: int, wide: int, per_panel: int) -> float:
-    """Cycles for one step of K over a whole matrix: what the ports allow."""
-
-    def tile(rows: int, panels: int) -> float:
-        vectors = per_panel * panels
-        busy = max(rows * vectors, rows + vectors) / _PORTS
-        return max(busy, _LATENCY) if rows * panels else 0.0
-
-    (down, low), (across, narrow) = divmod(rows, tall), divmod(panels, wide)
-    return (
-        down * (across * tile(tall, wide) + tile(tall, narrow))
-        + across * tile(low, wide)
-        + tile(low, narrow)
-    )
