@@ -57,26 +57,38 @@ class Database:
         repeatable: bool = False,
         patience_s: float | None = None,
     ) -> T:
-        """Run `body` in a transaction that only reads.
+        """Run `body`, which only reads.
 
         Parameters
         ----------
         body
             What to run.
         repeatable
-            Whether all its statements see one snapshot, as they always do on SQLite.
+            Whether all its statements see one snapshot, as they always do on SQLite, and may leave
+            a cursor open. Otherwise each sees what is committed when it runs, and the server is
+            spared the two calls that begin and end a transaction.
         patience_s
             Seconds to try again while the server is away; this object's own without.
         """
         patience_s = self._patience_s if patience_s is None else patience_s
-        return self._run(body, writes=False, repeatable=repeatable, patience_s=patience_s)
+        isolation = "REPEATABLE READ" if repeatable else "AUTOCOMMIT"
+        return self._run(body, writes=False, isolation=isolation, patience_s=patience_s)
 
-    def write(self, body: Callable[[sa.Connection], T]) -> T:
-        """Run `body` in a transaction that is committed when this returns."""
+    def write(self, body: Callable[[sa.Connection], T], *, single: bool = False) -> T:
+        """Run `body` in a transaction that is committed when this returns.
+
+        Parameters
+        ----------
+        body
+            What to run.
+        single
+            Whether it writes by one statement, which is a transaction of its own.
+        """
         if self.read_only:
             raise ReadOnlyDatabase(f"{self.backend.masked}: opened read-only; open it for writing")
         with self._turn:
-            return self._run(body, writes=True, repeatable=False, patience_s=self._patience_s)
+            isolation = "AUTOCOMMIT" if single else None
+            return self._run(body, writes=True, isolation=isolation, patience_s=self._patience_s)
 
     def compact(self) -> None:
         """Give the space of removed rows back to the disk."""
@@ -104,12 +116,13 @@ class Database:
         body: Callable[[sa.Connection], T],
         *,
         writes: bool,
-        repeatable: bool,
+        isolation: str | None,
         patience_s: float,
     ) -> T:
         options: dict[str, Any] = {WRITES: writes}
-        if repeatable and not self.backend.one_writer:
-            options["isolation_level"] = "REPEATABLE READ"
+        # SQLite has one kind of transaction, begun by an event of its own.
+        if isolation is not None and not self.backend.one_writer:
+            options["isolation_level"] = isolation
         started = time.monotonic()
         runs = 0
         while True:

@@ -153,7 +153,8 @@ class Measurements(Part):
                 found.extend(to_measurement(row) for row in connection.execute(query))
             return found
 
-        return self._db.read(body)
+        # Its cursor lives as long as a transaction.
+        return self._db.read(body, repeatable=True)
 
     def measured_keys(self, arch: str, regime: str = "warm") -> list[tuple[str, str]]:
         distinct = (

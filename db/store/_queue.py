@@ -23,6 +23,8 @@ from db.store._rows import job_query, of_jobs, to_event, to_job
 class Queue(Part):
     """Jobs and their leases."""
 
+    _known_jobs: set[int]
+
     def job(self, job_id: int) -> Job:
         return self._db.read(lambda connection: _read_job(connection, job_id))
 
@@ -55,6 +57,9 @@ class Queue(Part):
         lease = self._db.write(body)
         if lease is None and self.expire_leases():
             lease = self._db.write(body)
+        if lease is not None:
+            # Its measurements need not ask whether there is such a job.
+            self._known_jobs.add(lease.job.id)
         return lease
 
     def renew(self, lease: Lease, lease_s: float = 60.0) -> Lease:
@@ -74,7 +79,7 @@ class Queue(Part):
                 raise _lost(connection, lease)
             return replace(lease, expires_at=expires_at)
 
-        return self._db.write(body)
+        return self._db.write(body, single=True)
 
     def finish(self, lease: Lease, reason: str = "") -> None:
         self._leave(lease, JobAction.FINISH, reason)

@@ -21,9 +21,9 @@ def twice(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
     assert isinstance(world.store, SqlStore)
     write = world.store.database.write
 
-    def write_twice(body: Callable[[sa.Connection], Any]) -> Any:
-        write(body)
-        return write(body)
+    def write_twice(body: Callable[[sa.Connection], Any], *, single: bool = False) -> Any:
+        write(body, single=single)
+        return write(body, single=single)
 
     monkeypatch.setattr(world.store.database, "write", write_twice)
     return world
