@@ -18,7 +18,7 @@ from db import CampaignState, open_store
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
-TRIALS = 40
+TRIALS = 16
 
 
 @pytest.fixture

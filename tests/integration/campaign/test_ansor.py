@@ -33,7 +33,7 @@ def test_sketches_are_tuned_stored_and_served(small_dlrm: Path, url: str) -> Non
     with open_store(url) as store:
         version = add_model(store, small_dlrm, buckets=(8,))
         campaign, _ = start_campaign(
-            store, version, archs=["host"], buckets=[8], strategy="ansor", trials=20, seconds=None
+            store, version, archs=["host"], buckets=[8], strategy="ansor", trials=12, seconds=None
         )
         run_campaign(store, url, campaign, seconds=240.0)
         assert store.campaign_progress(campaign).state is CampaignState.DONE

@@ -18,6 +18,8 @@ from tests.unit.runtime.conftest import torch_scores
 from tuner.arch import host_arch
 from tuner.errors import TunerError
 from tuner.measure import MeasureOptions
+from workers.replay import ReplayTools
+from workers.tools import ToolMaker
 
 QUICK = MeasureOptions(min_repeat_s=0.001, repeats=3)
 
@@ -27,8 +29,15 @@ def url(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path}/log.db"
 
 
-def run_campaign(store: Store, url: str, campaign: int, seconds: float = 120.0) -> None:
-    with make_executor("inprocess", db_url=url, measure=QUICK) as executor:
+def run_campaign(
+    store: Store,
+    url: str,
+    campaign: int,
+    *,
+    seconds: float = 120.0,
+    make_tools: ToolMaker | None = None,
+) -> None:
+    with make_executor("inprocess", db_url=url, measure=QUICK, make_tools=make_tools) as executor:
         executor.start(campaign)
         end = time.monotonic() + seconds
         while store.campaign_progress(campaign).unfinished:
@@ -83,7 +92,7 @@ def test_a_later_campaign_measures_nothing_again(small_dlrm: Path, url: str) -> 
         version = add_model(store, small_dlrm, buckets=(1, 8))
         for trials in (10, 20):
             campaign, _ = _start(store, version, trials)
-            run_campaign(store, url, campaign)
+            run_campaign(store, url, campaign, make_tools=ReplayTools())
     counts = Counter(_records(url))
     assert len(counts) >= 20
     assert max(counts.values()) == 1
