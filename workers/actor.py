@@ -10,13 +10,11 @@ from typing import Any
 import ray
 
 from db import open_store
-from workers.builders import RemoteBuilder, cluster_builds
+from workers.builders import SLOT_RESOURCE, RemoteBuilder, builds_per_slot
 from workers.logs import log_to
 from workers.tools import LocalTools, ToolMaker, Tools
 from workers.worker import Left, WorkerOptions, serve_campaign
 
-#: Resource of a node: candidates that it measures at once.
-SLOT_RESOURCE = "measure_slot"
 #: Seconds that a worker keeps trying while the database is away; its measurements wait meanwhile.
 PATIENCE_S = 600.0
 
@@ -56,9 +54,10 @@ class TuneWorker:
             nodes = {n["NodeID"]: n for n in ray.nodes()}  # type: ignore[no-untyped-call]
             make = dataclasses.replace(make, slots=int(nodes[node]["Resources"][SLOT_RESOURCE]))
         tools = make()
-        if isinstance(make, LocalTools) and cluster_builds():
+        builds = builds_per_slot()
+        if isinstance(make, LocalTools) and builds:
             tools.builder.close()
-            tools.builder = RemoteBuilder(make.measure)
+            tools.builder = RemoteBuilder(make.measure, at_once=builds)
         return tools
 
     def stop(self) -> None:

@@ -6,6 +6,7 @@ A node offers ``build_slot``s; where there are none, each measuring slot builds 
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,8 +15,9 @@ import ray
 from db import CpuArch, ErrorKind
 from tuner.measure import Builder, BuildResult, Failure, LocalBuilder, MeasureOptions
 
-#: Resource of a node: candidates that it builds at once.
+#: Resources of a node: candidates that it builds, and that it measures, at once.
 BUILD_RESOURCE = "build_slot"
+SLOT_RESOURCE = "measure_slot"
 
 
 @functools.cache
@@ -36,10 +38,18 @@ def build_here(
 
 
 class RemoteBuilder(Builder):
-    """Builds by tasks on the nodes that offer build slots; calls run at the same time."""
+    """Builds by tasks on the nodes that offer build slots.
 
-    def __init__(self, options: MeasureOptions) -> None:
-        self._options = options
+    Parameters
+    ----------
+    options
+        Deadline and memory of a build.
+    at_once
+        As `Builder.at_once`; calls beyond the slots that are free wait in Ray.
+    """
+
+    def __init__(self, options: MeasureOptions, *, at_once: int = 1) -> None:
+        self._options, self.at_once = options, at_once
         # The database, not Ray, decides what is tried again.
         self._task: Any = ray.remote(num_cpus=0, resources={BUILD_RESOURCE: 1}, max_retries=0)(
             build_here
@@ -58,7 +68,8 @@ class RemoteBuilder(Builder):
         return result
 
 
-def cluster_builds() -> bool:
-    """Whether a node of the cluster offers build slots."""
+def builds_per_slot() -> int:
+    """Builds that the cluster's build slots run for each measuring slot; 0 if there are none."""
     total: Mapping[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-    return total.get(BUILD_RESOURCE, 0.0) > 0
+    building = total.get(BUILD_RESOURCE, 0.0)
+    return math.ceil(building / max(1.0, total.get(SLOT_RESOURCE, 0.0)))

@@ -1,36 +1,35 @@
 """Runs one job: tunes the workloads of one bucket until its budget is spent.
 
-Builds run ahead of measurements, each in a child process of its own. Every outcome is stored
-before the next one is asked for, so that a crash loses at most what is being measured.
+Builds run ahead of measurements, in child processes. Every outcome is handed to the recorder
+before the next one is measured, so that a crash loses at most what was not written yet.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 from db import CpuArch, Lease, Measurement, Store, Task, measurement_uid
 from tuner.arch import toolchain
 from tuner.cost_model import CostModel, train
-from tuner.measure import Builder, BuildResult, Failure, Measurer, RunResult
-from tuner.strategy import Candidate
+from tuner.measure import BuildResult, Failure, RunResult
+from workers.ahead import Ahead, Planned
 from workers.budget import seconds_left, seconds_to_end
 from workers.champion import Champion, Ring
 from workers.choice import choose
 from workers.host import cpu_model, host_name
 from workers.recorder import Recorder
 from workers.task import SearchOptions, TaskState
+from workers.tools import Tools
 
 
 @dataclass(frozen=True, slots=True)
 class JobOptions:
     """How a job is run."""
 
-    #: Candidates built ahead of the one being measured.
+    #: Candidates that are built and wait, beyond those that are being built.
     build_ahead: int = 3
     #: Validity of the lease, in seconds; renewed at a sixth of it.
     lease_s: float = 90.0
@@ -38,25 +37,15 @@ class JobOptions:
     calibrate_every_s: float = 10.0
 
 
-@dataclass(slots=True)
-class _Planned:
-    state: TaskState
-    candidate: Candidate
-    build: Future[BuildResult]
-
-
 class _Job:
     def __init__(
         self,
         store: Store,
         lease: Lease,
-        builder: Builder,
-        measurer: Measurer,
+        tools: Tools,
         options: JobOptions,
-        core: int | None,
     ) -> None:
-        self.store, self.lease, self.options = store, lease, options
-        self.builder, self.measurer, self.core = builder, measurer, core
+        self.store, self.lease, self.options, self.tools = store, lease, options, tools
         self.job = lease.job
         self.arch: CpuArch = next(a for a in store.archs() if a.name == self.job.arch)
         self.toolchain = store.add_toolchain(toolchain())
@@ -79,8 +68,8 @@ class _Job:
         digest = task.workload.digest
         ring = Ring(
             self.store,
-            self.builder,
-            self.measurer,
+            self.tools.builder,
+            self.tools.measurer,
             self.arch,
             workload=digest,
             tir=task.workload.tir,
@@ -115,10 +104,10 @@ class _Job:
         for measured in self.store.top_measurements(
             state.digest, self.arch.name, self.toolchain, limit=3
         ):
-            built = self.builder.build(tir, self.arch, config=None, trace=measured.trace)
+            built = self.tools.builder.build(tir, self.arch, config=None, trace=measured.trace)
             if built.code is None:
                 continue
-            ran = self.measurer.run(state.digest, tir, built.code, best=None)
+            ran = self.tools.measurer.run(state.digest, tir, built.code, best=None)
             if ran.failure is None and state.ring.challenge(measured, built.code, ran):
                 return
 
@@ -133,10 +122,10 @@ class _Job:
             self.lease = self.store.renew(self.lease, self.options.lease_s)
             self._renewed = now
         if now - self._calibrated > self.options.calibrate_every_s:
-            self.calibration = self.measurer.calibrate()
+            self.calibration = self.tools.measurer.calibrate()
             self._calibrated = now
 
-    def record(self, planned: _Planned, built: BuildResult, ran: RunResult | None) -> Measurement:
+    def record(self, planned: Planned, built: BuildResult, ran: RunResult | None) -> Measurement:
         """Store one outcome."""
         failure: Failure | None = built.failure or (ran.failure if ran else None)
         measurement = Measurement(
@@ -155,7 +144,7 @@ class _Job:
             error_text=failure.text if failure else None,
             host=host_name(),
             cpu=cpu_model(),
-            core=self.core,
+            core=self.tools.core,
             calibration=self._held_against(planned.state, ran),
             build_secs=built.secs,
         )
@@ -174,11 +163,9 @@ class _Job:
 def run_job(
     store: Store,
     lease: Lease,
-    builder: Builder,
-    measurer: Measurer,
+    tools: Tools,
     options: JobOptions = JobOptions(),
     *,
-    core: int | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> int:
     """Tune the workloads of a job within its budget and promote the winners.
@@ -194,7 +181,7 @@ def run_job(
     db.LeaseLost
         If the job was taken away meanwhile; what was measured is stored.
     """
-    job = _Job(store, lease, builder, measurer, options, core)
+    job = _Job(store, lease, tools, options)
     try:
         stopped = _search(job, should_stop)
         job.recorder.flush()
@@ -234,31 +221,25 @@ def _search(job: _Job, should_stop: Callable[[], bool]) -> bool:
     job.keep_alive()
     # Starting the measuring child takes seconds; the budget is for searching.
     start = time.monotonic()
-    queue: deque[_Planned] = deque()
-    with ThreadPoolExecutor(1, thread_name_prefix="build") as pool:
-        try:
-            while True:
-                while len(queue) <= job.options.build_ahead and not spent():
-                    planned = _plan(job, states, pool)
-                    if planned is None:
-                        break
-                    queue.append(planned)
-                if not queue:
-                    return stopped
-                _measure(job, queue.popleft())
-        finally:
-            for waiting in queue:
-                waiting.build.cancel()
+    with Ahead(job.arch, job.tools) as ahead:
+        while True:
+            while len(ahead) < job.options.build_ahead + ahead.beside and not spent():
+                planned = _plan(job, states)
+                if planned is None:
+                    break
+                ahead.add(planned)
+            if not ahead:
+                return stopped
+            job.keep_alive()
+            _measure(job, *ahead.take())
 
 
-def _measure(job: _Job, planned: _Planned) -> None:
+def _measure(job: _Job, planned: Planned, built: BuildResult) -> None:
     """Measure what was built, store it, and let it challenge the champion."""
-    job.keep_alive()
-    built = planned.build.result()
     begun = time.monotonic()
     ran = None
     if built.code is not None:
-        ran = job.measurer.run(
+        ran = job.tools.measurer.run(
             planned.state.digest,
             planned.state.task.workload.tir,
             built.code,
@@ -272,22 +253,10 @@ def _measure(job: _Job, planned: _Planned) -> None:
         planned.state.ring.challenge(measured, built.code, ran)
 
 
-def _plan(job: _Job, states: list[TaskState], pool: ThreadPoolExecutor) -> _Planned | None:
-    """Ask the workload that has most to gain for a candidate, and start building it."""
+def _plan(job: _Job, states: list[TaskState]) -> Planned | None:
+    """Ask the workload that has most to gain for a candidate."""
     while (state := choose(states, job.calibration)) is not None:
         candidate = state.ask()
         if candidate is not None:
-            return _Planned(state, candidate, _build(job, state, candidate, pool))
+            return Planned(state, candidate)
     return None
-
-
-def _build(
-    job: _Job, state: TaskState, candidate: Candidate, pool: ThreadPoolExecutor
-) -> Future[BuildResult]:
-    return pool.submit(
-        job.builder.build,
-        state.task.workload.tir,
-        job.arch,
-        config=candidate.config,
-        trace=candidate.trace,
-    )

@@ -11,9 +11,12 @@ from contextlib import contextmanager
 from db import CpuArch
 from tuner.measure import Builder, BuildResult, Failure, Measurer, RunResult
 from workers.health import Health
+from workers.tools import Tools
 
-#: Phases in which the measuring core works.
-BUSY = ("measure", "validate", "calibrate")
+#: Phases in which the measuring core measures.
+MEASURING = ("measure", "validate", "calibrate")
+#: Phases in which it works: it builds what it needs when nothing is built elsewhere.
+BUSY = (*MEASURING, "build_here")
 
 
 class Phases:
@@ -26,6 +29,8 @@ class Phases:
         self._counts: dict[str, float] = {"measured": 0.0, "failed": 0.0}
         self._began: float | None = None
         self._ended = 0.0
+        #: Seconds that the core worked, from then on.
+        self._worked = 0.0
         self._speed: Mapping[str, float] = {}
 
     @contextmanager
@@ -38,9 +43,11 @@ class Phases:
             end = self._clock()
             with self._lock:
                 self._secs[phase] += end - start
-                if phase in BUSY:
-                    self._began = start if self._began is None else self._began
+                if self._began is None and phase in MEASURING:
+                    self._began = start
+                if self._began is not None and phase in BUSY:
                     self._ended = end
+                    self._worked += end - start
 
     def outcome(self, failure: Failure | None) -> None:
         """Count a candidate."""
@@ -54,28 +61,38 @@ class Phases:
             self._speed = dict(calibration)
 
     def stats(self) -> dict[str, float]:
-        """Figures by name: ``<phase>_s``, ``measured``, ``failed``, ``utilisation``, speeds."""
+        """Figures by name.
+
+        ``<phase>_s``, ``measured``, ``failed``, speeds; and of the time since the first
+        measurement, the share in which the core worked (``utilisation``) and measured
+        (``measuring``).
+        """
         with self._lock:
             found = {f"{phase}_s": secs for phase, secs in self._secs.items()}
             found |= self._counts | dict(self._speed)
             if self._began is not None and self._ended > self._began:
-                busy = sum(self._secs.get(phase, 0.0) for phase in BUSY)
                 # From the first measurement on: starting up is no idleness.
-                found["utilisation"] = min(1.0, busy / (self._ended - self._began))
+                measured = sum(self._secs.get(phase, 0.0) for phase in MEASURING)
+                for name, secs in (("utilisation", self._worked), ("measuring", measured)):
+                    found[name] = min(1.0, secs / (self._ended - self._began))
         return {name: round(value, 4) for name, value in found.items()}
 
 
 class WatchedBuilder(Builder):
     """A builder whose time and failures are counted."""
 
-    def __init__(self, builder: Builder, phases: Phases, health: Health) -> None:
+    def __init__(
+        self, builder: Builder, phases: Phases, health: Health, phase: str = "build"
+    ) -> None:
         self._builder, self._phases, self._health = builder, phases, health
+        self._phase = phase
+        self.at_once = builder.at_once
 
     def build(
         self, tir: str, arch: CpuArch, *, config: Mapping[str, int] | None, trace: str | None
     ) -> BuildResult:
         """See `Builder.build`."""
-        with self._phases.time("build"):
+        with self._phases.time(self._phase):
             result = self._builder.build(tir, arch, config=config, trace=trace)
         if result.failure is not None:
             self._phases.outcome(result.failure)
@@ -117,3 +134,18 @@ class WatchedMeasurer(Measurer):
     def close(self) -> None:
         """See `Measurer.close`."""
         self._measurer.close()
+
+
+def watch(tools: Tools, phases: Phases, health: Health) -> Tools:
+    """The same tools, their time and outcomes counted."""
+    here: Builder | None = None
+    if tools.here is not None:
+        here = WatchedBuilder(tools.here, phases, health, "build_here")
+    beside: Builder | None = here if tools.here is tools.builder else None
+    return Tools(
+        beside or WatchedBuilder(tools.builder, phases, health),
+        WatchedMeasurer(tools.measurer, phases, health),
+        here,
+        tools.core,
+        tools.claim,
+    )

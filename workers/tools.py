@@ -8,24 +8,32 @@ from dataclasses import dataclass
 
 from tuner.measure import Builder, LocalBuilder, LocalMeasurer, MeasureOptions, Measurer
 from workers.cores import CoreClaim, default_slots, physical_cores, plan_cores
-from workers.turns import take_turns
+from workers.pool import BuilderPool
 
 
 @dataclass(slots=True)
 class Tools:
-    """A builder and a measurer, and the core they were given."""
+    """Builders and a measurer, and the core they were given."""
 
+    #: Builds beside the measurements: on other cores, or on other machines.
     builder: Builder
     measurer: Measurer
+    #: Builds on the measuring core, while nothing is measured; `builder` itself if every core
+    #: measures, None if nothing really runs.
+    here: Builder | None = None
     #: Core that is measured on; None if nothing really runs.
     core: int | None = None
     #: Holds the core.
     claim: CoreClaim | None = None
+    #: Seconds that the core waited for builds.
+    starved_s: float = 0.0
 
     def close(self) -> None:
-        """End both, and let others have the core."""
+        """End all, and let others have the core."""
         self.builder.close()
         self.measurer.close()
+        if self.here is not None:
+            self.here.close()
         if self.claim is not None:
             self.claim.close()
 
@@ -68,11 +76,16 @@ class LocalTools:
         options = dataclasses.replace(
             self.measure, core=claim.core, build_cores=plan.building or (claim.core,)
         )
-        builder: Builder = LocalBuilder(options)
-        measurer: Measurer = LocalMeasurer(options)
-        if claim.core in (options.build_cores or ()):
-            builder, measurer = take_turns(builder, measurer)
-        return Tools(builder, measurer, claim.core, claim)
+        here = LocalBuilder(dataclasses.replace(options, build_cores=(claim.core,)))
+        beside = len(plan.building) // len(plan.measuring)
+        builder = BuilderPool([LocalBuilder(options) for _ in range(max(1, beside))])
+        return Tools(
+            builder if plan.building else here,
+            LocalMeasurer(options),
+            here,
+            claim.core,
+            claim,
+        )
 
 
 def _listed(cores: tuple[int, ...]) -> str:

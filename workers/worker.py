@@ -18,7 +18,7 @@ from workers.health import Health, HealthPolicy
 from workers.host import cpu_model, host_name
 from workers.job import JobOptions, run_job
 from workers.logs import get_logger
-from workers.phases import Phases, WatchedBuilder, WatchedMeasurer
+from workers.phases import Phases, watch
 from workers.tools import Tools
 
 log = get_logger("worker")
@@ -109,12 +109,7 @@ def serve_campaign(
     """
     worker = worker or str(uuid.uuid4())
     phases, health = Phases(), Health(options.health)
-    watched = Tools(
-        WatchedBuilder(tools.builder, phases, health),
-        WatchedMeasurer(tools.measurer, phases, health),
-        tools.core,
-        tools.claim,
-    )
+    watched = watch(tools, phases, health)
     store.register_worker(
         WorkerInfo(
             id=worker,
@@ -183,10 +178,8 @@ def _serve(
             measured = run_job(
                 store,
                 lease,
-                tools.builder,
-                tools.measurer,
+                tools,
                 options.job,
-                core=tools.core,
                 should_stop=lambda: why_leave() is not None,
             )
             failed = 0

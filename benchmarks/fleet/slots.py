@@ -1,183 +1,198 @@
-"""How busy measuring slots are, and what a second one adds; or 200 synthetic ones on Ray nodes.
+"""What a second measuring slot adds, beside what a second core adds; and how busy slots are.
 
-    python -m benchmarks.fleet.slots                          one slot, then two, of this machine
-    python -m benchmarks.fleet.slots --replay 200 --nodes 4   latencies invented, all else real
+    python -m benchmarks.fleet.slots --builds /tmp/builds
 
-A slot is a core. With as many slots as cores, builds take turns with the measurements on their
-core; that is also how a single slot is run here, on one core, so that both runs are of the same
-kind: twice the cores, twice the slots.
+Slots are timed on candidates that were built before, because on a small host builds compete with
+measurements for the same cores: one slot on one core, then two on two, in turns. Two bare loops,
+on one core and on two, tell what this machine allows. Then the whole, builds included, as
+``tunefleet tune`` runs here.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import multiprocessing
 import os
+import pickle
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
-import sqlalchemy as sa
+import tvm
 
 from benchmarks._layers import Layer
-from db import CampaignSpec, JobSpec, ModelVersion, Store, Task, open_store
-from db.testing.builders import digest
-from scheduler.executors.ray_cluster import RayExecutor, RayOptions
-from tuner.arch import host_arch
-from tuner.measure import MeasureOptions
+from benchmarks.fleet._campaign import queue, shares, valid_per_second
+from db import CpuArch, open_store
+from tuner.arch import host_arch, simd_of
+from tuner.measure import Builder, BuildResult, LocalBuilder, MeasureOptions
+from tuner.templates import template_for
+from tuner.workloads import facts_of
 from workers.cores import physical_cores
-from workers.job import JobOptions
-from workers.replay import ReplayTools
-from workers.tools import LocalTools
-from workers.worker import WorkerOptions, serve_campaign
+from workers.pool import BuilderPool
+from workers.tools import LocalTools, Tools
+from workers.worker import serve_campaign
 
-#: Inputs and outputs of the layers of a job; each has hundreds of configurations.
-SHAPES = ((256, 256), (256, 512), (512, 256))
+#: A job for each slot.
+JOBS = ([Layer(64, 256, 512)], [Layer(64, 512, 256)])
 
-
-def queue(
-    store: Store,
-    jobs: int,
-    *,
-    trials: int | None,
-    seconds: float | None,
-    shapes: tuple[tuple[int, int], ...] = SHAPES,
-) -> int:
-    """A campaign of a few layers per job, each job of another batch size."""
-    arch = host_arch()
-    store.add_arch(arch)
-    version = store.add_model_version(ModelVersion("slots", digest(jobs), ""))
-    specs = []
-    for batch in range(64, 64 + jobs):
-        layers = [Layer(batch, k, n) for k, n in shapes]
-        store.set_tasks(version, arch.name, batch, [Task(x.workload(), 1) for x in layers])
-        specs.append(JobSpec(version, arch.name, batch))
-    spec = CampaignSpec("slots", "autotvm", trials, seconds=seconds, searcher="random")
-    return store.create_campaign(spec, specs)
+_FRESH = multiprocessing.get_context("spawn")
 
 
-def valid_per_second(url: str, campaign: int) -> float:
-    """Valid measurements per second, from the first to the last that was stored."""
-    query = (
-        "SELECT count(*), (julianday(max(measured_at)) - julianday(min(measured_at))) * 86400 "
-        "FROM measurements JOIN jobs ON jobs.id = job_id "
-        "WHERE campaign_id = :campaign AND median IS NOT NULL"
-    )
-    engine = sa.create_engine(url)
-    with engine.connect() as connection:
-        count, secs = connection.execute(sa.text(query), {"campaign": campaign}).one()
-    engine.dispose()
-    return float(count / secs)
+class Prebuilt(Builder):
+    """Returns what was built before; a candidate that was not is a `KeyError`."""
+
+    def __init__(self, built: Mapping[tuple[str, str], BuildResult]) -> None:
+        self._built = built
+
+    def build(
+        self, tir: str, arch: CpuArch, *, config: Mapping[str, int] | None, trace: str | None
+    ) -> BuildResult:
+        """See `Builder.build`."""
+        if config is None:
+            return next(b for (of, _), b in self._built.items() if of == tir and b.trace == trace)
+        return self._built[tir, _key(config)]
 
 
-def busy(store: Store) -> list[float]:
-    """Utilisation of each worker, from its first measurement to its last."""
-    return [w.stats["utilisation"] for w in store.workers(gone=True) if "utilisation" in w.stats]
+def _key(config: Mapping[str, int]) -> str:
+    return json.dumps(dict(config), sort_keys=True)
 
 
-def real(slots: int, seconds: float) -> tuple[float, float]:
-    """Tune on `slots` cores of this machine; valid measurements per second, and utilisation."""
-    cores = [core[0] for core in physical_cores()][-slots:]
+def build_all(file: Path) -> None:
+    """Build every configuration of every layer, once for all runs."""
+    arch, cores = host_arch(), physical_cores()
+    wanted = []
+    for layer in (layer for job in JOBS for layer in job):
+        func = layer.function()
+        facts = facts_of(func)
+        space = template_for(facts).space(facts, simd_of(arch))
+        wanted += [(layer.workload().tir, config) for config in space.configs]
+    pool = BuilderPool([LocalBuilder(MeasureOptions(build_cores=core)) for core in cores])
+    with ThreadPoolExecutor(pool.at_once) as threads:
+        made = threads.map(lambda w: pool.build(w[0], arch, config=w[1], trace=None), wanted)
+        built = {(tir, _key(c)): b for (tir, c), b in zip(wanted, made, strict=True)}
+    pool.close()
+    file.write_bytes(pickle.dumps(built))
+
+
+def slots(count: int, seconds: float, builds: Path | None) -> tuple[float, float, float]:
+    """Tune on `count` slots: valid measurements per second, share measuring, utilisation.
+
+    Parameters
+    ----------
+    builds
+        What was built before: then each slot has one core to itself and nothing else. Without, the
+        whole host tunes as it does by default.
+    """
     everything = os.sched_getaffinity(0)
     with tempfile.TemporaryDirectory() as folder:
         url = f"sqlite:///{folder}/slots.db"
-        os.sched_setaffinity(0, set(cores))
         try:
+            if builds is not None:
+                os.sched_setaffinity(0, {core[0] for core in physical_cores()[-count:]})
             with open_store(url) as store:
-                campaign = queue(store, slots, trials=None, seconds=seconds)
+                campaign = queue(store, [*JOBS[:count]], trials=None, seconds=seconds)
                 # As in a fleet, each slot is a process of its own.
-                fresh = multiprocessing.get_context("spawn")
-                served = [fresh.Process(target=_serve, args=(url, campaign, slots)) for _ in cores]
+                served = [
+                    _FRESH.Process(target=_serve, args=(url, campaign, count, builds))
+                    for _ in range(count)
+                ]
                 for process in served:
                     process.start()
                 for process in served:
                     process.join()
-                return valid_per_second(url, campaign), statistics.mean(busy(store))
+                assert not store.campaign_progress(campaign).unfinished
+                return (
+                    valid_per_second(url, campaign),
+                    statistics.mean(shares(store, "measuring")),
+                    statistics.mean(shares(store, "utilisation")),
+                )
         finally:
             os.sched_setaffinity(0, everything)
 
 
-def _serve(url: str, campaign: int, slots: int) -> None:
+def _serve(url: str, campaign: int, count: int, builds: Path | None) -> None:
     with open_store(url) as store:
-        tools = LocalTools(MeasureOptions(), slots)()
+        tools = LocalTools(MeasureOptions(), count)()
+        if builds is not None:
+            tools = Tools(
+                Prebuilt(pickle.loads(builds.read_bytes())),
+                tools.measurer,
+                core=tools.core,
+                claim=tools.claim,
+            )
         serve_campaign(store, campaign, archs=[host_arch().name], tools=tools)
 
 
-@contextmanager
-def cluster(nodes: int, slots: int) -> Iterator[str]:
-    """A Ray cluster on this machine; yields its address."""
-    from ray.cluster_utils import Cluster
-
-    head: dict[str, Any] = {
-        "num_cpus": 0,
-        "include_dashboard": False,
-        "_system_config": {"health_check_timeout_ms": 60_000},
-    }
-    made = Cluster(initialize_head=True, head_node_args=head)
-    try:
-        for _ in range(nodes):
-            made.add_node(
-                num_cpus=1,
-                resources={"measure_slot": slots // nodes},
-                labels={"cpu-arch": host_arch().name, "isa-level": host_arch().isa_level},
-                object_store_memory=78_643_200,
-            )
-        yield str(made.address)
-    finally:
-        made.shutdown()  # type: ignore[no-untyped-call]
+def scaling(loop: Callable[[int, float], float], seconds: float = 3.0) -> float:
+    """What two cores do of a loop, over what one does; each alone on its core."""
+    cores = [core[0] for core in physical_cores()]
+    with _FRESH.Pool(2, maxtasksperchild=1) as pool:
+        alone = statistics.mean(pool.apply(loop, (core, seconds)) for core in cores[-2:])
+        both = sum(pool.starmap(loop, [(core, seconds) for core in cores[-2:]], chunksize=1))
+    return both / alone
 
 
-def replayed(slots: int, nodes: int, *, measure_s: float, trials: int) -> None:
-    """A campaign on synthetic slots: everything is real but the compiler and the latencies."""
-    with tempfile.TemporaryDirectory() as folder, cluster(nodes, slots) as address:
-        url = f"sqlite:///{folder}/slots.db"
-        with open_store(url) as store:
-            campaign = queue(store, slots, trials=trials, seconds=None, shapes=SHAPES[:1])
-            options = WorkerOptions(job=JobOptions(calibrate_every_s=60.0))
-            executor = RayExecutor(
-                url,
-                ReplayTools(measure_s=measure_s),
-                options,
-                RayOptions(address, slots_per_actor=slots // nodes),
-            )
-            start = time.monotonic()
-            with executor:
-                executor.start(campaign)
-                while store.unfinished_archs(campaign):
-                    executor.poll()
-                    time.sleep(1.0)
-                secs = time.monotonic() - start
-            shares = sorted(busy(store))
-            rate = valid_per_second(url, campaign)
-            progress = store.campaign_progress(campaign)
-    print(f"{slots} slots on {nodes} Ray nodes, {measure_s:g} s per measurement, {secs:.0f} s")
-    print(f"measured          {progress.measurements} candidates, {rate:.1f} per second")
-    print(
-        f"utilisation       {statistics.mean(shares):.1%} on average, "
-        f"median {statistics.median(shares):.1%}, lowest {shares[0]:.1%}"
-    )
+def fma_loop(core: int, seconds: float) -> float:
+    """Multiply-adds from registers: GFLOP/s on average."""
+    from tuner.measure.calibration import fma_gflops
+
+    os.sched_setaffinity(0, {core})
+    fma_gflops(0.1)
+    rates = []
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        rates.append(fma_gflops(0.0))
+    return statistics.harmonic_mean(rates)
+
+
+def compile_loop(core: int, seconds: float) -> float:
+    """LLVM, which is bound by caches and branches as most programs are: compiles per second."""
+    from tuner.measure.compile import build_kernel
+
+    os.sched_setaffinity(0, {core})
+    layer, arch = Layer(4, 64, 64), host_arch()
+    tir = tvm.ir.save_json(layer.function())
+    build_kernel(tir, arch, {}, None)
+    count, start = 0, time.perf_counter()
+    while time.perf_counter() - start < seconds:
+        build_kernel(tir, arch, None, None)
+        count += 1
+    return count / (time.perf_counter() - start)
 
 
 def main() -> None:
     """Measure and print."""
     options = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    options.add_argument("--replay", type=int, metavar="SLOTS")
-    options.add_argument("--nodes", type=int, default=4)
-    options.add_argument("--measure-s", type=float, default=2.0)
-    options.add_argument("--trials", type=int, default=30)
-    options.add_argument("--seconds", type=float, default=15.0, help="of each real run")
+    options.add_argument("--seconds", type=float, default=8.0, help="of each run on one slot")
+    options.add_argument("--rounds", type=int, default=2, help="of one slot and two, in turns")
+    options.add_argument("--builds", type=Path, help="file of candidates; made if not there")
+    options.add_argument("--build-only", action="store_true", help="make that file and end")
     given = options.parse_args()
-    if given.replay:
-        replayed(given.replay, given.nodes, measure_s=given.measure_s, trials=given.trials)
-        return
-    one, one_busy = real(1, given.seconds)
-    two, two_busy = real(2, given.seconds)
-    print(f"1 slot      {one:6.2f} valid measurements per second, busy {one_busy:.0%}")
-    print(f"2 slots     {two:6.2f} valid measurements per second, busy {two_busy:.0%}")
-    print(f"ratio       {two / one:.2f}")
+    with tempfile.TemporaryDirectory() as folder:
+        builds: Path = given.builds or Path(folder) / "builds"
+        if not builds.exists():
+            build_all(builds)
+        if given.build_only:
+            return
+        print(f"a second core adds   x{scaling(fma_loop):.2f} to multiply-adds from registers")
+        print(f"                     x{scaling(compile_loop):.2f} to compiling")
+        rounds = [
+            [slots(count, given.seconds, builds) for count in (1, 2)] for _ in range(given.rounds)
+        ]
+    print("\nslots  valid/s  measuring  utilisation   (candidates built before)")
+    for number in (0, 1):
+        runs = zip(*(made[number] for made in rounds), strict=True)
+        rate, measuring, busy = (statistics.median(values) for values in runs)
+        print(f"{number + 1:5}{rate:9.2f}{measuring:11.1%}{busy:13.1%}")
+    ratio = statistics.median(two[0] / one[0] for one, two in rounds)
+    print(f"a second slot adds   x{ratio:.2f}")
+    rate, measuring, busy = slots(1, 2 * given.seconds, None)
+    print(f"\none slot, builds on the other core: {rate:.2f} valid/s,", end=" ")
+    print(f"{measuring:.1%} measuring, {busy:.1%} at work")
 
 
 if __name__ == "__main__":

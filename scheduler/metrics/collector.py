@@ -28,7 +28,8 @@ METRICS: Mapping[str, str] = {
     "tunefleet_workers": "workers that serve, by host and architecture",
     "tunefleet_workers_draining": "workers that were asked to leave, by host",
     "tunefleet_worker_heartbeat_age_seconds": "time since a worker's last heartbeat",
-    "tunefleet_worker_utilisation": "share of its time in which a worker's core measured",
+    "tunefleet_worker_utilisation": "share of its time in which a worker's core worked",
+    "tunefleet_worker_measuring": "share of its time in which a worker's core measured",
     "tunefleet_worker_phase_seconds_total": "time a worker spent, by phase",
     "tunefleet_worker_candidates_total": "candidates of a worker, by outcome",
     "tunefleet_worker_fma_gflops": "speed of a worker's core at its last calibration",
@@ -89,8 +90,10 @@ class FleetCollector(Collector):
         for host, number in Counter(w.host for w in workers if w.drain_reason).items():
             draining.add_metric([host], number)
         age = _family("tunefleet_worker_heartbeat_age_seconds", "worker", "host")
-        busy = _family("tunefleet_worker_utilisation", "worker", "host")
-        speed = _family("tunefleet_worker_fma_gflops", "worker", "host")
+        figures = {
+            name: _family(f"tunefleet_worker_{name}", "worker", "host")
+            for name in ("utilisation", "measuring", "fma_gflops")
+        }
         phases = CounterMetricFamily(
             "tunefleet_worker_phase_seconds",
             METRICS["tunefleet_worker_phase_seconds_total"],
@@ -105,17 +108,16 @@ class FleetCollector(Collector):
             named = [w.id, w.host]
             if w.seen_at is not None:
                 age.add_metric(named, max(0.0, (now - w.seen_at).total_seconds()))
-            if "utilisation" in w.stats:
-                busy.add_metric(named, w.stats["utilisation"])
-            if "fma_gflops" in w.stats:
-                speed.add_metric(named, w.stats["fma_gflops"])
+            for name, family in figures.items():
+                if name in w.stats:
+                    family.add_metric(named, w.stats[name])
             for name, value in w.stats.items():
                 if name.endswith("_s"):
                     phases.add_metric([*named, name.removesuffix("_s")], value)
             failed = w.stats.get("failed", 0.0)
             outcomes.add_metric([*named, "failed"], failed)
             outcomes.add_metric([*named, "valid"], w.stats.get("measured", 0.0) - failed)
-        yield from (count, draining, age, busy, speed, phases, outcomes)
+        yield from (count, draining, age, *figures.values(), phases, outcomes)
 
 
 _JOB = ["campaign", "name", "state"]

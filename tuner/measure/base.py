@@ -13,9 +13,12 @@ class Builder(ABC):
     """Turns a configuration or a trace into code.
 
     Contract: `build` returns within its deadline whatever the compiler does, reports every
-    failure as a value, and may be called from any thread: calls wait for each other. Builds need
+    failure as a value, and may be called from any thread: calls beyond `at_once` wait. Builds need
     not run on the architecture they are for.
     """
+
+    #: Calls that run at the same time.
+    at_once: int = 1
 
     @abstractmethod
     def build(

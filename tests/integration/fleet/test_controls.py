@@ -122,8 +122,8 @@ def test_metrics(store: Store, url: str) -> None:
     tools = ReplayTools(failing=0.3)()
     serve_campaign(store, campaign, archs=[AVX512], tools=tools, options=EAGER)
     store.register_worker(WorkerInfo("w9", "host9", AVX512))
-    store.heartbeat("w9", {"measured": 5.0, "failed": 2.0, "utilisation": 0.93, "measure_s": 4.5,
-                           "fma_gflops": 88.0})  # fmt: skip
+    store.heartbeat("w9", {"measured": 5.0, "failed": 2.0, "utilisation": 0.93, "measuring": 0.8,
+                           "measure_s": 4.5, "fma_gflops": 88.0})  # fmt: skip
     port = serve_metrics(store, 0)
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
         text = answer.read().decode()
@@ -142,6 +142,7 @@ def test_metrics(store: Store, url: str) -> None:
     assert failed == progress.errors["build_error"] > 0
     assert failed + valid == progress.measurements
     assert found["tunefleet_worker_utilisation", "", "", "", "w9"].value == 0.93
+    assert found["tunefleet_worker_measuring", "", "", "", "w9"].value == 0.8
     assert found["tunefleet_worker_candidates_total", "", "", "valid", "w9"].value == 3
     assert "tunefleet_jobs" in tunefleet(url, "metrics", "--once").stdout
 

@@ -15,6 +15,7 @@ from tuner.testing import FakeBuilder, FakeMeasurer, Latencies, SyntheticLatenci
 from tuner.workloads.digest import function_digest, normalise
 from tuner.workloads.facts import facts_of
 from workers.job import run_job
+from workers.tools import Tools
 
 
 @functools.cache
@@ -63,5 +64,5 @@ class Fleet:
         lease = self.store.claim_job("w", campaign_id=campaign)
         assert lease is not None
         measurer = FakeMeasurer(self.latencies)
-        run_job(self.store, lease, FakeBuilder(), measurer)
+        run_job(self.store, lease, Tools(FakeBuilder(), measurer))
         return measurer

@@ -59,3 +59,21 @@ def test_outcomes_of_builds_and_runs() -> None:
     assert measurer.calibrate()["fma_gflops"] == 100.0
     stats = phases.stats()
     assert (stats["measured"], stats["failed"], stats["fma_gflops"]) == (3.0, 2.0, 100.0)
+
+
+def test_a_core_that_builds_for_itself_is_at_work_and_does_not_measure(clock: Clock) -> None:
+    phases = Phases(clock)
+    with phases.time("build_here"):
+        clock.now += 5.0
+    with phases.time("measure"):
+        clock.now += 3.0
+    with phases.time("build_here"):
+        clock.now += 1.0
+    clock.now += 1.0
+    with phases.time("measure"):
+        clock.now += 3.0
+    stats = phases.stats()
+    assert stats["build_here_s"] == 6.0
+    # From the first measurement on.
+    assert stats["measuring"] == pytest.approx(6.0 / 8.0)
+    assert stats["utilisation"] == pytest.approx(7.0 / 8.0)
