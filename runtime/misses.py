@@ -50,7 +50,9 @@ def misses_of(served: Served, calls: Mapping[int, int]) -> list[Miss]:
     hits: Counter[int] = Counter()
     new: Counter[int] = Counter()
     for batch, count in calls.items():
-        for bucket in {bucket for _, _, bucket in served.planner.pieces(batch)} - {OPEN}:
+        used = {bucket for _, _, bucket in served.planner.pieces(batch)} - {OPEN}
+        # A bucket that the plan avoids for its own batch size, being slow, misses its records most.
+        for bucket in used | ({batch} & served.buckets.keys()):
             hits[bucket] += count
         if batch not in served.buckets:
             new[batch] += count
