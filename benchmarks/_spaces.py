@@ -7,8 +7,11 @@ host; only the recording needs a quiet one.
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import tvm
@@ -18,7 +21,7 @@ from scheduler.campaigns import prepared_model
 from tuner.arch import simd_of, toolchain
 from tuner.cost_model import CostModel, dataset, fit
 from tuner.graph.bucket import bucket_module
-from tuner.measure import LocalBuilder, LocalMeasurer, MeasureOptions
+from tuner.measure import Builder, BuildResult, LocalBuilder, LocalMeasurer, MeasureOptions
 from tuner.strategy.base import config_digest
 from tuner.templates import template_for
 from tuner.workloads import Facts, extract_workloads, facts_of
@@ -26,6 +29,10 @@ from workers.host import cpu_model, host_name
 
 #: Part of a space that has to be measured for its best to count as known.
 _COVERED = 0.95
+#: Candidates built ahead of the one being measured.
+_AHEAD = 3
+#: A workload, where to run it, and one of its configurations with the candidate's digest.
+_Todo = tuple[Workload, CpuArch, str, dict[str, int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +69,7 @@ def collect(
     """
     prepared = prepared_model(model)
     key = store.add_toolchain(toolchain())
-    todo = []
+    todo: list[_Todo] = []
     for bucket in buckets:
         uses = extract_workloads(bucket_module(prepared, bucket))
         store.add_workloads([u.workload for u in uses])
@@ -75,14 +82,15 @@ def collect(
                     for digest, config in _configs(use.workload, arch).items()
                     if digest not in known
                 ]
-    todo.reverse()
     best: dict[tuple[str, str], float] = {}
     builder, measurer = LocalBuilder(options), LocalMeasurer(options)
     end = time.monotonic() + seconds
+    left = len(todo)
     try:
-        while todo and time.monotonic() < end:
-            workload, arch, digest, config = todo.pop()
-            built = builder.build(workload.tir, arch, config=config, trace=None)
+        for (workload, arch, digest, config), built in _built_ahead(builder, todo):
+            if time.monotonic() > end:
+                break
+            left -= 1
             ran = None
             if built.code is not None:
                 so_far = best.get((workload.digest, arch.name))
@@ -117,7 +125,28 @@ def collect(
     finally:
         builder.close()
         measurer.close()
-    return len(todo)
+    return left
+
+
+def _built_ahead(builder: Builder, todo: Sequence[_Todo]) -> Iterator[tuple[_Todo, BuildResult]]:
+    """Build on the other core while what was built is measured."""
+    waiting = iter(todo)
+    with ThreadPoolExecutor(1) as pool:
+        started = deque((one, pool.submit(_build, builder, one)) for one in islice(waiting, _AHEAD))
+        try:
+            while started:
+                one, build = started.popleft()
+                yield one, build.result()
+                started.extend(
+                    (more, pool.submit(_build, builder, more)) for more in islice(waiting, 1)
+                )
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _build(builder: Builder, one: _Todo) -> BuildResult:
+    workload, arch, _, config = one
+    return builder.build(workload.tir, arch, config=config, trace=None)
 
 
 def _configs(workload: Workload, arch: CpuArch) -> dict[str, dict[str, int]]:
