@@ -1,8 +1,7 @@
 """TVM's own `tune_tir` on some functions, with its own builder and runner, for a time each.
 
 ``python -m benchmarks._tune_tir FOLDER SECONDS`` tunes every ``*.tir`` of a folder (TVM JSON text),
-and writes what came of it beside it. What upstream imports first takes a minute or more; it is
-not counted.
+and writes what came of it beside it. What upstream imports first is not counted.
 """
 
 from __future__ import annotations
@@ -20,6 +19,7 @@ import tvm
 from tvm.ir.utils import derived_object
 from tvm.s_tir import meta_schedule
 
+from benchmarks._upstream import environment
 from tuner.arch import host_arch, target_of
 from tuner.measure.compile import trace_text
 
@@ -66,7 +66,13 @@ def tune(functions: Sequence[tvm.tirx.PrimFunc], seconds: float) -> list[Tuned]:
         for i, func in enumerate(functions):
             (folder / f"{i:02d}.tir").write_text(tvm.ir.save_json(func))
         command = [sys.executable, "-m", "benchmarks._tune_tir", name, str(seconds)]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        subprocess.run(
+            command,
+            check=True,
+            env=environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
         files = sorted(folder.glob("*.tuned"))
         return [Tuned(**json.loads(file.read_text())) for file in files]
 

@@ -6,6 +6,7 @@ number of trials, not a time.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -33,6 +34,8 @@ _TRIALS = 1_000_000
 _ROUND = 4
 #: File that says that everything is imported: time counts from here.
 _READY = "ready"
+#: Folder of what its processes import first.
+_SITE = Path(__file__).parent / "_upstream_site"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +81,7 @@ def tune(model: Path, batch: int, seconds: float, options: MeasureOptions) -> Up
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "benchmarks._upstream", str(model), str(batch), folder]
         with subprocess.Popen(
-            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            command, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         ) as process:
             _wait(process, 600.0, Path(folder) / _READY)
             _wait(process, seconds)
@@ -89,6 +92,12 @@ def tune(model: Path, batch: int, seconds: float, options: MeasureOptions) -> Up
                 worker.kill()
             process.kill()
         return _measured(module(model, batch), Path(folder), host_arch(), options)
+
+
+def environment() -> dict[str, str]:
+    """Environment of a process in which upstream tunes."""
+    paths = [str(_SITE), os.environ.get("PYTHONPATH", "")]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
 
 
 def _wait(process: subprocess.Popen[bytes], seconds: float, file: Path | None = None) -> None:
@@ -145,8 +154,6 @@ def _records(work_dir: Path) -> list[meta_schedule.database.TuningRecord]:
 
 def main() -> None:
     """Tune until killed."""
-    # TVM's parser asks every module that is loaded for its file, many times: with PyTorch's
-    # thousands these imports would take minutes of the time that upstream is given.
     import tvm.s_tir.tensor_intrin  # noqa: F401
 
     model, batch, work_dir = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
