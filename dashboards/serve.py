@@ -53,9 +53,10 @@ class Server(uvicorn.Server):
 
 
 def serve(app: FastAPI, taken: socket.socket, ready: Callable[[], None]) -> None:
-    """Serve until a signal ends it."""
+    """Serve until a signal ends it; who connects before it is `ready` waits for that."""
     server = Server(app)
     taken.listen(server.config.backlog)
+    app.state.warm()
     # What was imported stays for ever: the collector need not look at it with every page.
     gc.freeze()
     ready()

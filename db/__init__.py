@@ -39,6 +39,7 @@ from db.domain.measurements import (
 )
 from db.domain.reports import BestAt, Change, Sample, Stats
 from db.domain.retry import RetryPolicy
+from db.domain.serving import LOOKUP_KINDS, ServedBucket, Serving
 from db.domain.states import TRANSITIONS, CampaignState, JobAction, JobState
 from db.errors import (
     CorruptDatabase,
@@ -52,6 +53,7 @@ from db.errors import (
 from db.store.base import Store
 
 __all__ = [
+    "LOOKUP_KINDS",
     "MISSED",
     "REGIMES",
     "TRANSITIONS",
@@ -85,6 +87,8 @@ __all__ = [
     "Sample",
     "Schedule",
     "SchemaMismatch",
+    "ServedBucket",
+    "Serving",
     "Stats",
     "Store",
     "StoredModelVersion",

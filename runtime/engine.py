@@ -27,6 +27,7 @@ from runtime.lookup import FallbackLookup, Lookup, NoRecords, Reach, RememberedC
 from runtime.model import Model
 from runtime.quarantine import Quarantine
 from runtime.served import Version
+from runtime.telling import Telling
 from runtime.threads import BUILDING
 from runtime.weights import PackedWeights, WeightSchema
 from tuner.arch import host_arch, resolve, runs_on, toolchain
@@ -38,6 +39,8 @@ _log = logging.getLogger(__name__)
 
 #: Seconds between two looks at what was missed: once a day.
 _MISSES_S = 86_400.0
+#: Seconds between two times that the database is told what serves.
+_TELLING_S = 60.0
 #: Batch sizes that get kernels of their own unless the caller says otherwise.
 DEFAULT_BUCKETS = (1, 16, 64, 256)
 
@@ -49,8 +52,9 @@ class Engine:
     ----------
     db
         URL of the log database; None takes ``TUNEFLEET_DB``, else SQLite in the working
-        directory. It is read, and where a record does not apply, that record is revoked. While it
-        cannot be reached, the snapshot, earlier lookups and default schedules serve.
+        directory. It is read; a record that does not apply is revoked, and what serves is told
+        about once a minute. While it cannot be reached, the snapshot, earlier lookups and default
+        schedules serve.
     arch
         CPU architecture to compile for; None is this host's. Another one has to run here.
     use_records
@@ -110,10 +114,12 @@ class Engine:
             self._lookup = FallbackLookup(database, kept, RememberedChoices(folder))
         self._quarantine = Quarantine(writable)
         self._writable = writable
+        self._telling = None if writable is None else Telling(writable, self.arch)
         self._models: weakref.WeakSet[Model] = weakref.WeakSet()
         chores: list[tuple[float, Callable[[], object]]] = [(idle_s / 2, ARENAS.release_idle)]
         if use_records:
             chores.append((_MISSES_S, _weakly(self.queue_misses)))
+            chores.append((_TELLING_S, _weakly(self.tell)))
         if update_s is not None:
             chores.append((update_s, _weakly(self.update)))
         self._keeper = Keeper(chores)
@@ -138,6 +144,7 @@ class Engine:
         """Queue what was missed, and let go of the database; loaded models serve on."""
         self._keeper.close()
         self.queue_misses()
+        self.tell()
         self._quarantine.settle(self._patience)
         for reach in self._reaches:
             reach.close()
@@ -146,6 +153,11 @@ class Engine:
         """Have every model adopt what the database has learnt since."""
         for model in tuple(self._models):
             model.update()
+
+    def tell(self) -> None:
+        """Tell the database what the models are served with, as is done about once a minute."""
+        if self._telling is not None:
+            self._telling.tell(tuple(self._models))
 
     def queue_misses(self) -> None:
         """Queue what the models missed as jobs for the next night, weighted by their calls."""

@@ -59,6 +59,8 @@ class Model:
         self._replacing = threading.Lock()
         #: Calls that what was served before has counted.
         self._calls: Counter[int] = Counter()
+        #: Weights taken after the first ones.
+        self.refreshes = 0
         self._served: Served
         self._start(version, weights)
 
@@ -66,6 +68,11 @@ class Model:
     def input_specs(self) -> tuple[InputSpec, ...]:
         """Names, dtypes and shapes of the inputs, in order."""
         return self._served.version.blueprint.model.inputs
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 (hex) of the graph, weights left out."""
+        return self._served.version.blueprint.model.digest
 
     @property
     def buckets(self) -> tuple[int, ...]:
@@ -180,6 +187,7 @@ class Model:
         mine = self._served.version.blueprint.model.fingerprint
         if None not in (graph, mine) and graph != mine:
             self._change(source)
+            self.refreshes += 1
             return
         partial = isinstance(source, Mapping)
         with self._replacing:
@@ -188,6 +196,7 @@ class Model:
             new = serve(served.version, packed, served.buckets, served.open_code)
             self._probe(new)
             self._swap(new)
+            self.refreshes += 1
 
     def update(self) -> None:
         """Adopt what the database has learnt since: compile beside, then swap.
@@ -211,6 +220,10 @@ class Model:
     def calls(self) -> Counter[int]:
         """Calls so far by batch size, about: threads may overwrite each other's count."""
         return self._calls + self._served.calls()
+
+    def bucket_calls(self) -> Counter[int]:
+        """Calls so far that each bucket had a part in, about."""
+        return self._served.bucket_calls(self.calls())
 
     def misses(self) -> list[Miss]:
         """What it lacked so far: buckets without records, batch sizes without a bucket."""

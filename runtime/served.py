@@ -114,6 +114,14 @@ class Served:
             counts[batch] += single[2]
         return counts
 
+    def bucket_calls(self, calls: Mapping[int, int]) -> Counter[int]:
+        """Calls that each bucket had a part in, of `calls` by batch size."""
+        parts: Counter[int] = Counter()
+        for batch, count in calls.items():
+            for bucket in {bucket for _, _, bucket in self.planner.pieces(batch)} - {OPEN}:
+                parts[bucket] += count
+        return parts
+
     def _pieces(self, batch: int) -> tuple[Piece, ...]:
         tables: dict[int, tvm.runtime.Tensor] = {}
         if not 0 < batch <= _MAX_PIECES * max(self.buckets, default=1):

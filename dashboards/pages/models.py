@@ -13,11 +13,13 @@ from fastapi import Query
 from dashboards.charts import Series, line_chart
 from dashboards.pages.base import Context, NoParams, Page
 from dashboards.pages.gains import BucketGain, ModelGain, bucket_gains, model_gains
+from dashboards.pages.pace import TunedTime, tuned_times
 from dashboards.text import latency
-from db import StoredModelVersion
+from db import LOOKUP_KINDS, StoredModelVersion
 from db.schema import catalog
 from db.views.kernels import Kernel, kernels
-from db.views.lookups import KINDS, best_by_arch, lookups
+from db.views.lookups import best_by_arch, lookups
+from db.views.serving import ServedKernels, refreshes, served_kernels
 
 #: Versions that are listed.
 _VERSIONS = 50
@@ -55,13 +57,19 @@ class Version:
     source: str
     #: When the graph was added.
     added_at: datetime
-    #: When it was added last: its latest refresh that went through the database.
+    #: When it was added last.
     seen_at: datetime
+    #: Processes that served it in the last day.
+    processes: int
+    #: Weights that these took after their first.
+    refreshes: int
+    #: When the last of these was told; processes tell about once a minute.
+    refreshed_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What serving finds for a bucket on a CPU architecture."""
+    """What serving would find now for a bucket on a CPU architecture."""
 
     #: Name of the CPU architecture.
     arch: str
@@ -82,10 +90,14 @@ class ModelPage:
     versions: Sequence[Version]
     #: What is tuned, by CPU architecture and bucket.
     buckets: Sequence[BucketGain]
+    #: What share of the time tuned kernels take, by CPU architecture and bucket.
+    tuned_times: Sequence[TunedTime]
     #: What tuning wins, by CPU architecture.
     gains: Sequence[ModelGain]
-    #: What serving finds now.
+    #: What serving would find now.
     lookups: Sequence[Found]
+    #: What lookups found in the processes that served it in the last day.
+    served: Sequence[ServedKernels]
     #: Its kernels.
     kernels: Sequence[Kernel]
 
@@ -101,22 +113,28 @@ def _read(context: Context, params: ModelParams) -> ModelPage:
     found = store.model_version(params.name if params.version is None else params.version)
     archs = store.archs()
 
-    def body(connection: sa.Connection) -> tuple[list[Kernel], dict[str, set[str]], list[Version]]:
-        of_model = kernels(connection, [found.id])
-        return of_model, best_by_arch(connection, [found.id]), _versions(connection, found.model)
+    def body(connection: sa.Connection) -> tuple[Any, ...]:
+        return (
+            kernels(connection, [found.id]),
+            best_by_arch(connection, [found.id]),
+            _versions(connection, found.model),
+            served_kernels(connection, found.id),
+        )
 
-    of_model, tuned_on, versions = context.source.read(body)
+    of_model, tuned_on, versions, served = context.source.read(body)
     buckets = bucket_gains(of_model)
-    served = lookups(of_model, tuned_on, archs)
+    would = lookups(of_model, tuned_on, archs)
     return ModelPage(
         version=found,
         versions=versions,
         buckets=buckets,
+        tuned_times=tuned_times(of_model),
         gains=model_gains(buckets, {found.model: found.traffic}),
         lookups=[
-            Found(arch, bucket, {kind: counts[kind] for kind in KINDS})
-            for (arch, bucket), counts in sorted(served.items())
+            Found(arch, bucket, {kind: counts[kind] for kind in LOOKUP_KINDS})
+            for (arch, bucket), counts in sorted(would.items())
         ],
+        served=served,
         kernels=of_model,
     )
 
@@ -136,7 +154,14 @@ def _versions(connection: sa.Connection, model: str) -> list[Version]:
         .order_by(versions.c.seen_at.desc(), versions.c.id.desc())
         .limit(_VERSIONS)
     )
-    return [Version(*row) for row in connection.execute(query)]
+    rows = connection.execute(query).all()
+    told = refreshes(connection, [row.id for row in rows])
+    return [
+        Version(*row, of.processes, of.refreshes, of.refreshed_at)
+        if (of := told.get(row.id)) is not None
+        else Version(*row, 0, 0, None)
+        for row in rows
+    ]
 
 
 def _draw(page: ModelPage, params: ModelParams) -> Mapping[str, Any]:
@@ -164,8 +189,8 @@ def _draw(page: ModelPage, params: ModelParams) -> Mapping[str, Any]:
     return {
         "charts": charts,
         "heaviest": heaviest,
-        "kinds": KINDS,
-        "found": {(f.arch, f.bucket): f.kinds for f in page.lookups},
+        "kinds": LOOKUP_KINDS,
+        "times": {(t.arch, t.bucket): t.share for t in page.tuned_times},
     }
 
 
@@ -190,6 +215,6 @@ MODEL = Page(
     data=ModelPage,
     read=_read,
     draw=_draw,
-    live=("tuned",),
+    live=("tuned", "served", "versions"),
     section="models",
 )

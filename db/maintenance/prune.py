@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -11,13 +12,14 @@ import sqlalchemy as sa
 
 from db.backend.chunks import chunks
 from db.backend.database import Database
-from db.schema import queue, records
+from db.schema import queue, records, serving
 from db.schema.clock import after
 
 measurements = records.measurements
 promotions = records.promotions
 tuning_records = records.tuning_records
 worker_samples = queue.worker_samples
+servings = serving.servings
 
 _key = (
     measurements.c.workload_id,
@@ -55,6 +57,8 @@ class PruneReport:
     records_removed: int
     #: Figures of workers over time that were removed because of their age.
     samples_removed: int = 0
+    #: Serving processes that have said nothing for so long, and were removed.
+    servings_removed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,15 +114,25 @@ def prune(
         looked_at += seen
         removed += doomed
         records_removed += orphans
-    samples = run(partial(_prune_samples, policy=policy, dry_run=dry_run))
-    return PruneReport(looked_at, removed, records_removed, samples)
+    samples, silent = (
+        run(partial(_prune_aged, column=column, policy=policy, dry_run=dry_run))
+        for column in (worker_samples.c.at, servings.c.seen_at)
+    )
+    return PruneReport(looked_at, removed, records_removed, samples, silent)
 
 
-def _prune_samples(connection: sa.Connection, *, policy: RetentionPolicy, dry_run: bool) -> int:
-    old = worker_samples.c.at < after(-86_400 * policy.keep_days)
+def _prune_aged(
+    connection: sa.Connection,
+    *,
+    column: sa.Column[datetime],
+    policy: RetentionPolicy,
+    dry_run: bool,
+) -> int:
+    """Remove rows that are older than the policy's days by a column of theirs."""
+    old = column < after(-86_400 * policy.keep_days)
     if dry_run:
         return int(connection.execute(sa.select(sa.func.count()).where(old)).scalar_one())
-    return connection.execute(sa.delete(worker_samples).where(old)).rowcount
+    return connection.execute(sa.delete(column.table).where(old)).rowcount
 
 
 def _prune_key(

@@ -82,6 +82,7 @@ promotions = sa.Table(
     sa.Column("strategy", sa.Text, nullable=False, comment="who found it"),
     sa.Column("run_secs", sa.Double, nullable=False, comment="confirmed median"),
     sa.Column("default_secs", sa.Double, comment="the default schedule, same host"),
+    sa.Column("roofline", sa.Double, comment="part of the speed that the core could reach"),
     sa.Column("validation", Json, nullable=False, comment="inputs, tolerances, largest error"),
     sa.Column(
         "promoted_at", UtcDateTime, nullable=False, default=now(), comment="when it became the best"

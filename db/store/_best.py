@@ -166,6 +166,7 @@ class Best(Measurements):
                 strategy=promotion.strategy,
                 run_secs=promotion.run_secs_median,
                 default_secs=promotion.default_secs,
+                roofline=measured.calibration.get("roofline"),
                 validation=dict(promotion.validation),
             )
             .returning(promotions.c.id)

@@ -10,6 +10,7 @@ from db.store._lessons import Lessons
 from db.store._progress import Progress
 from db.store._queue import Queue
 from db.store._reports import Reports
+from db.store._serving import Servings
 from db.store._shares import Shares
 from db.store._waiting import Waiting
 from db.store._workers import Workers
@@ -17,7 +18,18 @@ from db.store.base import Store
 
 
 class SqlStore(
-    Catalog, Campaigns, Progress, Queue, Waiting, Shares, Workers, Best, Lessons, Reports, Store
+    Catalog,
+    Campaigns,
+    Progress,
+    Queue,
+    Waiting,
+    Shares,
+    Workers,
+    Servings,
+    Best,
+    Lessons,
+    Reports,
+    Store,
 ):
     """A store in SQLite or PostgreSQL."""
 

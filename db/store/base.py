@@ -29,6 +29,7 @@ from db.domain.jobs import (
 )
 from db.domain.measurements import BestRecord, Lesson, Measured, Measurement, Promotion
 from db.domain.reports import Change, Sample, Stats
+from db.domain.serving import Serving
 
 
 class Store(ABC):
@@ -307,6 +308,12 @@ class Store(ABC):
     @abstractmethod
     def workers(self, *, gone: bool = False) -> list[WorkerInfo]:
         """Workers that serve, or with `gone` all there ever were; newest heartbeat first."""
+
+    # Serving
+
+    @abstractmethod
+    def note_serving(self, told: Serving) -> None:
+        """Note what a process says of a graph that it serves; it replaces what it said before."""
 
     # Measurements and records
 

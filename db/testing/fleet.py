@@ -254,14 +254,19 @@ FROM placed LEFT JOIN errors ON i % 10 = 3 AND n = i / 10 % 40"""
     yield """
 INSERT INTO job_counts (job_id, error_kind, measurements)
 SELECT job_id, coalesce(error_kind, ''), count(*) FROM measurements GROUP BY 1, 2"""
+    roofline = (
+        "(calibration ->> 'roofline')::double precision"
+        if json
+        else "json_extract(calibration, '$.roofline')"
+    )
     # Some workloads stay untuned, as in life.
     for toolchain, low, high in ((1, 0.0, 0.2), (1, 0.2, 0.33), (2, 0.33, 0.7), (2, 0.9, 1.0)):
         total = (done + running) * per_job
         yield f"""
 INSERT INTO promotions (workload_id, arch_id, toolchain_id, regime, measurement_id, record_id,
-  strategy, run_secs, default_secs, validation, promoted_at)
+  strategy, run_secs, default_secs, roofline, validation, promoted_at)
 SELECT workload_id, arch_id, toolchain_id, regime, id, record_id, strategy, median, 6e-5,
-  '{{"passed": true}}', measured_at
+  {roofline}, '{{"passed": true}}', measured_at
 FROM measurements WHERE id IN (
   SELECT min(id) FROM measurements
   WHERE id > {total * low} AND id <= {total * high} AND median IS NOT NULL AND workload_id % 17 <> 5
@@ -273,6 +278,20 @@ SELECT workload_id, arch_id, toolchain_id, regime, id, run_secs FROM (
   SELECT p.*, row_number() OVER (
     PARTITION BY workload_id, arch_id, toolchain_id, regime ORDER BY run_secs, id) AS place
   FROM promotions p) AS ranked WHERE place = 1"""
+    # Two processes serve each model on each architecture, and told so a moment ago.
+    yield f"""
+INSERT INTO servings (process, host, model_version_id, arch_id, refreshes, refreshed_at, started_at,
+  seen_at)
+{numbers(2)}
+SELECT 'engine-' || v.id || '-' || a.id || '-' || i, 'serve' || i, v.id, a.id, 6 * i,
+  CASE i WHEN 0 THEN NULL ELSE {ago("7200.0")} END, {ago("86400.0")}, {ago("20.0")}
+FROM model_versions v CROSS JOIN cpu_archs a CROSS JOIN numbers"""
+    yield f"""
+INSERT INTO serving_buckets (serving_id, bucket, calls, by_record, by_compatible, by_neighbour,
+  by_default)
+{numbers(b)}
+SELECT s.id, {_power(b)}, 1000000 * (1 + i % 3), {f} - i % {f}, 0, 0, i % {f}
+FROM servings s CROSS JOIN numbers"""
 
 
 def _power(buckets: int, number: str = "i") -> str:

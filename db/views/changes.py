@@ -87,29 +87,36 @@ def shifts(
     changed = None if toolchain_before != toolchain_after else _changed(first, second)
     stood = _stood(first, toolchain_before)
     stands = _stood(second, toolchain_after)
+    key = (promotions.c.workload_id, promotions.c.arch_id)
+    # Grouped by ids and named afterwards: names are long, and there are thousands of groups.
+    grouped = (
+        sa.select(
+            *key,
+            sa.func.min(sa.case((stood, promotions.c.run_secs))).label("before"),
+            sa.func.min(sa.case((stands, promotions.c.run_secs))).label("after"),
+        )
+        .select_from(joined if changed is None else joined.join(changed, _same_key(changed)))
+        .where(promotions.c.regime == "warm", promotions.c.promoted_at <= second)
+        .group_by(*key)
+    )
+    if campaign is not None:
+        grouped = grouped.where(_of_campaign(campaign))
+    of = grouped.subquery()
     query = (
         sa.select(
             catalog.workloads.c.digest,
             catalog.workloads.c.name,
             catalog.workloads.c.op_kind,
             catalog.cpu_archs.c.name.label("arch"),
-            sa.func.min(sa.case((stood, promotions.c.run_secs))).label("before"),
-            sa.func.min(sa.case((stands, promotions.c.run_secs))).label("after"),
+            of.c.before,
+            of.c.after,
         )
-        .select_from(joined if changed is None else joined.join(changed, _same_key(changed)))
-        .where(promotions.c.regime == "warm", promotions.c.promoted_at <= second)
-        .group_by(
-            catalog.workloads.c.digest,
-            catalog.workloads.c.name,
-            catalog.workloads.c.op_kind,
-            catalog.cpu_archs.c.name,
-        )
+        .select_from(of)
+        .join(catalog.workloads, catalog.workloads.c.id == of.c.workload_id)
+        .join(catalog.cpu_archs, catalog.cpu_archs.c.id == of.c.arch_id)
+        .where(sa.or_(of.c.before.is_not(None), of.c.after.is_not(None)))
     )
-    if campaign is not None:
-        query = query.where(_of_campaign(campaign))
-    rows = connection.execute(query).all()
-    found = [Shift(*row) for row in rows if (row.before, row.after) != (None, None)]
-    return sorted(found, key=_regressions_first)
+    return sorted((Shift(*row) for row in connection.execute(query)), key=_regressions_first)
 
 
 def spreads(connection: sa.Connection, shown: Sequence[Shift]) -> dict[tuple[str, str], float]:
@@ -164,12 +171,9 @@ def _stood(at: sa.ColumnElement[datetime], toolchain: str | None) -> sa.ColumnEl
 
 
 def _of_toolchains(one: str | None, other: str | None) -> sa.FromClause:
-    joined = promotions.join(
-        catalog.workloads, catalog.workloads.c.id == promotions.c.workload_id
-    ).join(catalog.cpu_archs, catalog.cpu_archs.c.id == promotions.c.arch_id)
     if one is None and other is None:
-        return joined
-    return joined.join(catalog.toolchains, catalog.toolchains.c.id == promotions.c.toolchain_id)
+        return promotions
+    return promotions.join(catalog.toolchains, catalog.toolchains.c.id == promotions.c.toolchain_id)
 
 
 def _of_campaign(campaign: int) -> sa.ColumnElement[bool]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 import sqlalchemy as sa
 
@@ -39,6 +38,10 @@ class Kernel:
     name: str
     #: Kind of operator.
     op_kind: str
+    #: Operations of one call.
+    flops: float
+    #: Bytes that one call moves.
+    bytes: float
     #: Calls in one inference.
     calls: int
     #: Seconds per call with the best record; ``None`` if it is untuned.
@@ -91,20 +94,39 @@ def kernels(connection: sa.Connection, versions: Sequence[int]) -> list[Kernel]:
     the record is stale.
     """
     named = {id_: names for id_, *names in connection.execute(_named(versions)).all()}
-    found = {(w, a): best for w, a, *best in connection.execute(_best(versions)).all()}
     newest = connection.execute(sa.select(sa.func.max(catalog.toolchains.c.id))).scalar()
     oldest = clock(connection) - timedelta(days=STALE_DAYS)
+    found = {
+        (workload, arch): (secs, default, roofline, at, toolchain != newest or at < oldest)
+        for workload, arch, toolchain, secs, default, roofline, at in connection.execute(
+            _best(versions)
+        ).all()
+    }
     untuned = (None, None, None, None, False)
+    rows = connection.execute(_tasks(versions)).all()
     made = []
-    for model, version, arch, arch_id, bucket, calls, workload in connection.execute(
-        _tasks(versions)
-    ).all():
-        record: tuple[Any, ...] = untuned
-        if (best := found.get((workload, arch_id))) is not None:
-            toolchain, secs, default, at, roofline = best
-            record = (secs, default, roofline, at, toolchain != newest or at < oldest)
-        told: list[Any] = [model, version, arch, bucket, *named[workload], calls, *record]
-        made.append(Kernel(*told))
+    for model, version, arch, on, bucket, calls, id_ in rows:
+        digest, name, op_kind, flops, moved = named[id_]
+        best, default, roofline, at, stale = found.get((id_, on), untuned)
+        made.append(
+            Kernel(
+                model=model,
+                model_version=version,
+                arch=arch,
+                bucket=bucket,
+                workload=digest,
+                name=name,
+                op_kind=op_kind,
+                flops=flops,
+                bytes=moved,
+                calls=calls,
+                best_secs=best,
+                default_secs=default,
+                roofline=roofline,
+                recorded_at=at,
+                stale=stale,
+            )
+        )
     return made
 
 
@@ -115,7 +137,14 @@ def kernels(connection: sa.Connection, versions: Sequence[int]) -> list[Kernel]:
 def _named(versions: Sequence[int]) -> Select:
     workloads, tasks = catalog.workloads, catalog.tasks
     wanted = sa.select(tasks.c.workload_id).where(tasks.c.model_version_id.in_(list(versions)))
-    columns = (workloads.c.id, workloads.c.digest, workloads.c.name, workloads.c.op_kind)
+    columns = (
+        workloads.c.id,
+        workloads.c.digest,
+        workloads.c.name,
+        workloads.c.op_kind,
+        workloads.c.flops,
+        workloads.c.bytes,
+    )
     return sa.select(*columns).where(workloads.c.id.in_(wanted))
 
 
@@ -158,11 +187,10 @@ def _best(versions: Sequence[int]) -> Select:
             best.c.toolchain_id,
             best.c.run_secs,
             promotions.c.default_secs,
+            promotions.c.roofline,
             promotions.c.promoted_at,
-            records.measurements.c.calibration["roofline"].as_float().label("roofline"),
         )
         .select_from(best)
         .join(promotions, promotions.c.id == best.c.promotion_id)
-        .join(records.measurements, records.measurements.c.id == promotions.c.measurement_id)
         .where(best.c.workload_id.in_(wanted), best.c.regime == "warm", ~superseded)
     )

@@ -1,4 +1,4 @@
-"""What serving finds for each kernel now, in the order in which it looks."""
+"""What serving would find for each kernel now, in the order in which it looks."""
 
 from __future__ import annotations
 
@@ -10,9 +10,6 @@ import sqlalchemy as sa
 from db.domain.catalog import CpuArch
 from db.schema import catalog, records
 from db.views.kernels import Kernel
-
-#: Best first.
-KINDS = ("record", "compatible", "neighbour", "default")
 
 
 def best_by_arch(connection: sa.Connection, versions: Sequence[int]) -> dict[str, set[str]]:

@@ -1,4 +1,4 @@
-"""Whether anything happened: a few probes of primary keys, however large the database is."""
+"""Whether anything happened: a few probes of indexes, however large the database is."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from db.schema import queue, records
+from db.schema import queue, records, serving
 from db.schema.clock import now
 
 
@@ -25,13 +25,22 @@ class Pulse:
     promotion: int
     #: Latest heartbeat of any worker.
     heartbeat: datetime | None
+    #: When a serving process told anything last.
+    served: datetime | None
     #: Campaigns that are paused.
     paused: int
 
     @property
     def marks(self) -> tuple[object, ...]:
         """What tells one pulse from another."""
-        return self.measurement, self.event, self.promotion, self.heartbeat, self.paused
+        return (
+            self.measurement,
+            self.event,
+            self.promotion,
+            self.heartbeat,
+            self.served,
+            self.paused,
+        )
 
 
 def pulse(connection: sa.Connection) -> Pulse:
@@ -42,6 +51,7 @@ def pulse(connection: sa.Connection) -> Pulse:
         _last(queue.events),
         _last(records.promotions),
         sa.select(sa.func.max(queue.workers.c.seen_at)).scalar_subquery(),
+        sa.select(sa.func.max(serving.servings.c.seen_at)).scalar_subquery(),
         sa.select(sa.func.count())
         .select_from(queue.campaigns)
         .where(queue.PAUSED)

@@ -16,6 +16,7 @@ from db.testing.conformance.jobs import JobConformance
 from db.testing.conformance.lessons import LessonConformance
 from db.testing.conformance.measurements import MeasurementConformance
 from db.testing.conformance.reports import ReportConformance
+from db.testing.conformance.serving import ServingConformance
 
 __all__ = ["StoreConformance"]
 
@@ -29,6 +30,7 @@ class StoreConformance(
     LessonConformance,
     BestConformance,
     ReportConformance,
+    ServingConformance,
     ConcurrencyConformance,
 ):
     """Everything a store promises; needs a fixture ``store`` that yields an empty one."""

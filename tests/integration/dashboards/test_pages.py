@@ -160,6 +160,19 @@ def test_a_model(fleet: Site) -> None:
         ]
         assert sum(found["kinds"].values()) == of["kernels"]
         assert found["kinds"]["record"] == of["tuned"]
+    tuned = {(b["arch"], b["bucket"]): b["tuned"] / b["kernels"] for b in told["buckets"]}
+    for time in told["tuned_times"]:
+        share = tuned[time["arch"], time["bucket"]]
+        assert (time["share"] == 1.0) == (share == 1.0)
+        assert 0.0 < time["share"] <= 1.0
+    assert {(s["arch"], s["bucket"]) for s in told["served"]} == set(tuned)
+    assert all(s["processes"] == 2 and s["calls"] > 0 for s in told["served"])
+    assert all(sum(s["kinds"].values()) == 2 * SMALL.workloads for s in told["served"])
+    (version,) = told["versions"]
+    assert (version["processes"], version["refreshes"]) == (4, 12)
+    page = fleet.get("/models/ads-0").text
+    for shown in ("time in tuned ones", "Lookups at serving time", "Versions and refreshes"):
+        assert shown in page
 
 
 def test_nights_and_what_changed_between_them(fleet: Site, fleet_url: str) -> None:
