@@ -65,6 +65,8 @@ def create_app(
         looking = asyncio.create_task(hub.run())
         yield
         looking.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await looking
         source.close()
 
     app = FastAPI(

@@ -44,6 +44,7 @@ class Source:
         self._store: SqlStore | None = None
         self._file: tuple[int, int] | None = None
         self._failed: tuple[float, DbError] | None = None
+        self._closed = False
 
     @property
     def store(self) -> Store:
@@ -61,12 +62,15 @@ class Source:
         return self._opened().database.read(body, repeatable=True)
 
     def close(self) -> None:
-        """Close every connection."""
+        """Close every connection for good; reads that are under way end as they would have."""
         with self._lock:
+            self._closed = True
             self._drop()
 
     def _opened(self) -> SqlStore:
         with self._lock:
+            if self._closed:
+                raise DatabaseUnavailable("the dashboard is ending; start it again")
             found = _identity(self._path)
             if self._store is not None and found != self._file:
                 # Another file, or none, under the same name: what is open is no longer it.

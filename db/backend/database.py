@@ -45,6 +45,10 @@ class Database:
         self._turn: contextlib.AbstractContextManager[object] = (
             threading.Lock() if backend.one_writer else contextlib.nullcontext()
         )
+        # Transactions under way, and whether `close` was called.
+        self._count = threading.Lock()
+        self._under_way = 0
+        self._closed = False
 
     def insert(self, table: sa.Table) -> Insert:
         """``INSERT`` that knows ``ON CONFLICT``."""
@@ -96,8 +100,12 @@ class Database:
             self.backend.compact(self.engine)
 
     def close(self) -> None:
-        """Close every connection."""
-        self.engine.dispose()
+        """Close every connection; those that other threads use, as soon as none of them does."""
+        with self._count:
+            self._closed = True
+            idle = not self._under_way
+        if idle:
+            self.engine.dispose()
 
     @contextlib.contextmanager
     def translated(self) -> Iterator[None]:
@@ -110,6 +118,21 @@ class Database:
             if fault is None:
                 raise
             raise fault.error from error
+
+    @contextlib.contextmanager
+    def _connected(self) -> Iterator[sa.Connection]:
+        with self._count:
+            self._under_way += 1
+        try:
+            with self.engine.connect() as connection:
+                yield connection
+        finally:
+            with self._count:
+                self._under_way -= 1
+                left = self._closed and not self._under_way
+            # A pool that is disposed of while a connection is out never closes that one.
+            if left:
+                self.engine.dispose()
 
     def _run(
         self,
@@ -128,7 +151,7 @@ class Database:
         while True:
             runs += 1
             try:
-                with self.engine.connect() as connection:
+                with self._connected() as connection:
                     connection = connection.execution_options(**options)
                     with connection.begin():
                         return body(connection)

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from db import Store, WorkerInfo, open_store
+from dashboards.source import Source
+from db import DatabaseUnavailable, Store, WorkerInfo, open_store
 from db.testing.builders import ARCH, World, measurement, populate, workload
 from db.testing.postgres import TemporaryPostgres, temporary_postgres
+from db.views.pulse import pulse
 from tests.site import Site, serving
 
 ALL = ("/tonight", "/coverage", "/models", "/nights", "/workers", "/errors", "/jobs")
@@ -129,3 +131,11 @@ def test_what_is_written_is_told(site: Site, world: World) -> None:
     assert any(name == "campaigns" and "1 running" in html for name, html in events)
     world.store.add_measurements([measurement(n, job_id=lease.job.id) for n in range(7)])
     assert any(name == "figures" and "<dd>7</dd>" in html for name, html in events)
+
+
+def test_a_dashboard_that_ends_opens_nothing_any_more(store: Store, url: str) -> None:
+    source = Source(url)
+    assert source.read(pulse).paused == 0
+    source.close()
+    with pytest.raises(DatabaseUnavailable, match="is ending"):
+        source.read(pulse)
