@@ -3,35 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from scheduler.cli.errors import BadValue
-from scheduler.cli.params import database_option, database_url, json_option, read_store
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from dashboards.source import Source
+from scheduler.cli.params import (
+    address_options,
+    database_option,
+    database_url,
+    json_option,
+    read_store,
+)
 
 
 @click.command(short_help="Serve the web dashboard.")
-@click.option(
-    "--host",
-    metavar="HOST",
-    default="127.0.0.1",
-    show_default=True,
-    help="Address to listen on; beyond this machine a token is required.",
-)
-@click.option(
-    "--port",
-    type=click.IntRange(0, 65535),
-    metavar="PORT",
-    default=8420,
-    show_default=True,
-    help="Port to listen on; 0 takes a free one.",
-)
+@address_options(8420, "Address to listen on; beyond this machine a token is required.")
 @click.option(
     "--token",
     metavar="TOKEN",
@@ -50,13 +36,14 @@ def dashboard(ctx: click.Context, host: str, port: int, token: str | None) -> No
     from dashboards.serve import address, listen, serve
     from dashboards.source import Source
     from scheduler.cli.interrupts import stoppable
+    from scheduler.metrics import exposition
 
     try:
         options = DashboardOptions(host=host, port=port, token=token)
     except ValueError as error:
         raise BadValue(str(error)) from error
     source = Source(database_url(ctx), patience_s=options.patience_s)
-    app = create_app(source, options, metrics=_metrics(source))
+    app = create_app(source, options, metrics=exposition(lambda: source.store))
     try:
         taken = listen(options)
     except OSError as error:
@@ -71,16 +58,6 @@ def dashboard(ctx: click.Context, host: str, port: int, token: str | None) -> No
 
     with stoppable("start it again to serve on"):
         serve(app, taken, ready)
-
-
-def _metrics(source: Source) -> Callable[[], bytes]:
-    from prometheus_client import CollectorRegistry, generate_latest
-
-    from scheduler.metrics import FleetCollector
-
-    registry = CollectorRegistry()
-    registry.register(FleetCollector(lambda: source.store))
-    return lambda: generate_latest(registry)
 
 
 @click.command(short_help="Show or write what a campaign changed.")

@@ -69,6 +69,24 @@ def arch_option(help_text: str) -> Callable[[Command], Command]:
     return click.option("--arch", "archs", metavar="ARCH", multiple=True, help=help_text)
 
 
+def address_options(
+    port: int, host_help: str = "Address to listen on."
+) -> Callable[[Command], Command]:
+    """Take ``--host`` and ``--port``, of commands that serve one."""
+    host_option = click.option(
+        "--host", metavar="HOST", default="127.0.0.1", show_default=True, help=host_help
+    )
+    port_option = click.option(
+        "--port",
+        type=click.IntRange(0, 65535),
+        metavar="PORT",
+        default=port,
+        show_default=True,
+        help="Port to listen on; 0 takes a free one.",
+    )
+    return lambda command: host_option(port_option(command))
+
+
 def read_store(ctx: click.Context) -> Store:
     """Open the database to look into it; it has to be there."""
     from db import open_store

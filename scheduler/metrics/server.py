@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, start_http_server
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, generate_latest, start_http_server
 
 from db import Store
 from scheduler.errors import SchedulerError
@@ -17,12 +19,28 @@ def serve_metrics(store: Store, port: int, host: str = "127.0.0.1") -> int:
     SchedulerError
         If the port is taken.
     """
-    registry = CollectorRegistry()
-    registry.register(FleetCollector(lambda: store))
     try:
-        server, _ = start_http_server(port, addr=host, registry=registry)
+        server, _ = start_http_server(port, addr=host, registry=_registry(lambda: store))
     except OSError as error:
         raise SchedulerError(
             f"metrics cannot be served on {host}:{port}: {error.strerror}; choose another port"
         ) from error
     return int(server.server_port)
+
+
+def exposition(opened: Callable[[], Store]) -> Callable[[], bytes]:
+    """What makes the text that ``GET /metrics`` answers, for those who serve it themselves.
+
+    Parameters
+    ----------
+    opened
+        As of `FleetCollector`.
+    """
+    registry = _registry(opened)
+    return lambda: generate_latest(registry)
+
+
+def _registry(opened: Callable[[], Store]) -> CollectorRegistry:
+    registry = CollectorRegistry()
+    registry.register(FleetCollector(opened))
+    return registry
