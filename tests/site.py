@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,6 +20,23 @@ from dashboards.source import Source
 
 #: Quick to notice everything.
 OPTIONS = DashboardOptions(port=0, tick_s=0.1, redraw_s=1.0, patience_s=0.2)
+
+#: Every page of the small fleet, with what `Site.names` fills in.
+PAGES = (
+    "/tonight",
+    "/coverage",
+    "/workloads/{workload}",
+    "/models",
+    "/models/ads-0",
+    "/nights",
+    "/nights/3",
+    "/compare?before=1&after=3",
+    "/workers",
+    "/errors",
+    "/errors/{signature}",
+    "/jobs",
+    "/jobs/1",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +59,10 @@ class Site:
 
     #: Where, without a slash at the end.
     base: str
+
+    def named(self, path: str) -> str:
+        """A path of `PAGES` with a workload and a group of errors that are there."""
+        return path.format(**_names(self.base))
 
     def get(self, path: str, **headers: str) -> Answer:
         """Ask for a page; redirections are not followed."""
@@ -74,6 +96,15 @@ class Site:
                 elif not line and name:
                     yield name, "\n".join(data)
                     name, data = "", []
+
+
+@cache
+def _names(base: str) -> dict[str, str]:
+    site = Site(base)
+    rows = site.get("/coverage.json").json["rows"]
+    cell = next(c for row in rows for c in row["cells"] if c["tuned"])
+    groups = site.get("/errors.json").json["groups"]
+    return {"workload": cell["workload"], "signature": groups[0]["signature"]}
 
 
 @contextmanager

@@ -56,6 +56,15 @@ class Watched:
     complaints: list[str] = field(default_factory=list)
     asked: set[str] = field(default_factory=set)
 
+    def forget(self) -> None:
+        """Begin anew, for another test."""
+        self.complaints.clear()
+        self.asked.clear()
+
+    def outside(self, site: Site) -> list[str]:
+        """What was asked of somebody else."""
+        return [url for url in self.asked if not url.startswith((site.base, "data:"))]
+
     def watch(self, page: Page) -> Page:
         """Listen to a page."""
 
@@ -87,5 +96,4 @@ def page(context: BrowserContext, watched: Watched, fleet: Site) -> Iterator[Pag
     opened = watched.watch(context.new_page())
     yield opened
     assert watched.complaints == []
-    outside = [url for url in watched.asked if not url.startswith((fleet.base, "data:"))]
-    assert outside == []
+    assert watched.outside(fleet) == []

@@ -2,96 +2,48 @@
 
 from __future__ import annotations
 
-from functools import cache
-from pathlib import Path
-from typing import Any, Literal
+from collections.abc import Iterator
+from typing import Literal
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from tests.browser.axe import Axe
 from tests.browser.conftest import Watched
-from tests.site import Site
+from tests.site import PAGES, Site
 
-AXE = Path(__file__).parent / "vendor" / "axe.min.js"
-
-PAGES = (
-    "/tonight",
-    "/coverage",
-    "/workloads/{workload}",
-    "/models",
-    "/models/ads-0",
-    "/nights",
-    "/nights/3",
-    "/compare?before=1&after=3",
-    "/workers",
-    "/errors",
-    "/errors/{signature}",
-    "/jobs",
-    "/jobs/1",
-)
-Theme = Literal["light", "dark"]
+WIDTHS = (1440, 390)
+THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 
 
-@cache
-def names(base: str) -> dict[str, str]:
-    site = Site(base)
-    rows = site.get("/coverage.json").json["rows"]
-    cell = next(c for row in rows for c in row["cells"] if c["tuned"])
-    errors = site.get("/errors.json").json["groups"]
-    return {"workload": cell["workload"], "signature": errors[0]["signature"]}
+@pytest.fixture(scope="module")
+def screen(browser: Browser) -> Iterator[tuple[Page, Watched]]:
+    """A tab that many tests use one after the other, and what is said in it."""
+    watched = Watched()
+    with browser.new_context() as context:
+        yield watched.watch(context.new_page()), watched
 
 
-@pytest.mark.parametrize(("width", "theme"), [(1440, "light"), (390, "dark")])
 @pytest.mark.parametrize("path", PAGES)
-def test_a_page(
-    browser: Browser, fleet: Site, watched: Watched, path: str, width: int, theme: Theme
+def test_a_page_in_every_width_and_theme(
+    screen: tuple[Page, Watched], fleet: Site, path: str
 ) -> None:
-    viewport = {"width": width, "height": 900}
-    with browser.new_context(viewport=viewport, color_scheme=theme) as context:  # type: ignore[arg-type]
-        page = watched.watch(context.new_page())
-        page.goto(fleet.base + path.format(**names(fleet.base)))
-        expect(page.locator("h1")).to_be_visible()
-        if page.locator("body[sse-connect]").count():
-            expect(page.locator("#connection")).to_have_text("live")
-        # The page itself does not scroll sideways: what is wide scrolls in its own frame.
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
-        assert violations(page) == []
+    page, watched = screen
+    watched.forget()
+    page.goto(fleet.base + fleet.named(path))
+    expect(page.locator("h1")).to_be_visible()
+    if page.locator("body[sse-connect]").count():
+        expect(page.locator("#connection")).to_have_text("live")
+    axe = Axe(page)
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": 900})
+        for theme in THEMES:
+            page.emulate_media(color_scheme=theme)
+            # The page itself does not scroll sideways: what is wide scrolls in its own frame.
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, theme
+            assert axe.violations() == [], (width, theme)
     assert watched.complaints == []
-    assert [url for url in watched.asked if not url.startswith((fleet.base, "data:"))] == []
-
-
-@pytest.mark.parametrize(("width", "theme"), [(390, "light"), (1440, "dark")])
-def test_the_other_way_round(
-    browser: Browser, fleet: Site, watched: Watched, width: int, theme: Theme
-) -> None:
-    viewport = {"width": width, "height": 900}
-    with browser.new_context(viewport=viewport, color_scheme=theme) as context:  # type: ignore[arg-type]
-        page = watched.watch(context.new_page())
-        for path in PAGES:
-            page.goto(fleet.base + path.format(**names(fleet.base)))
-            assert page.evaluate("document.documentElement.scrollWidth") <= width
-        page.goto(fleet.base + "/tonight")
-        assert violations(page) == []
-    assert watched.complaints == []
-
-
-def violations(page: Page) -> list[str]:
-    """What axe-core finds, run in a world of its own: the page's policy lets nothing in."""
-    session = page.context.new_cdp_session(page)
-    frame = session.send("Page.getFrameTree")["frameTree"]["frame"]["id"]
-    world = session.send("Page.createIsolatedWorld", {"frameId": frame, "worldName": "axe"})
-    where = {"contextId": world["executionContextId"], "returnByValue": True, "awaitPromise": True}
-    session.send("Runtime.evaluate", {"expression": AXE.read_text(), **where})
-    run = "axe.run(document, {resultTypes: ['violations']})"
-    found: Any = session.send("Runtime.evaluate", {"expression": run, **where})
-    assert "exceptionDetails" not in found, found
-    result = found["result"]["value"]
-    assert len(result["passes"]) > 5
-    return [
-        f"{v['id']}: {node['html'][:160]} {node['failureSummary'][:200]}"
-        for v in result["violations"]
-        for node in v["nodes"][:3]
-    ]
+    assert watched.outside(fleet) == []
 
 
 def test_filters(page: Page, fleet: Site) -> None:
@@ -141,7 +93,7 @@ def test_without_a_script(browser: Browser, fleet: Site) -> None:
         page.goto(fleet.base + "/tonight")
         expect(page.locator("figure.chart svg").first).to_be_visible()
         for path in PAGES:
-            page.goto(fleet.base + path.format(**names(fleet.base)))
+            page.goto(fleet.base + fleet.named(path))
             assert page.locator("main table, main svg").count() > 0, path
         page.goto(fleet.base + "/jobs")
         page.get_by_label("state").select_option("done")

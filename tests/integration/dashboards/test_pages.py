@@ -11,24 +11,12 @@ import pytest
 
 from db import open_store
 from db.testing.fleet import SMALL
-from tests.site import Site
+from tests.site import PAGES, Site
 
-PAGES = (
-    "/tonight",
-    "/coverage",
+#: The same pages in other words.
+FILTERED = (
     "/coverage?show=speedup&only=untuned",
-    "/workloads/{workload}",
-    "/models",
-    "/models/ads-0",
-    "/nights",
-    "/nights/3",
-    "/compare?before=1&after=3",
-    "/workers",
-    "/errors",
-    "/errors/{signature}",
-    "/jobs",
     "/jobs?state=done&sort=bucket&order=asc",
-    "/jobs/1",
 )
 
 
@@ -38,21 +26,9 @@ def twin(path: str) -> str:
     return f"{base}.json{mark}{query}"
 
 
-@cache
-def names(base: str) -> dict[str, str]:
-    """A workload and a group of errors that are there."""
-    site = Site(base)
-    rows = site.get("/coverage.json").json["rows"]
-    cell = next(c for row in rows for c in row["cells"] if c["tuned"])
-    return {
-        "workload": cell["workload"],
-        "signature": site.get("/errors.json").json["groups"][0]["signature"],
-    }
-
-
-@pytest.mark.parametrize("path", PAGES)
+@pytest.mark.parametrize("path", [*PAGES, *FILTERED])
 def test_a_page_and_its_twin(fleet: Site, path: str) -> None:
-    path = path.format(**names(fleet.base))
+    path = fleet.named(path)
     page = fleet.get(path)
     assert page.status == 200
     assert page.headers["content-type"] == "text/html; charset=utf-8"
@@ -66,9 +42,9 @@ def test_a_page_and_its_twin(fleet: Site, path: str) -> None:
     assert told.json
 
 
-@pytest.mark.parametrize("path", PAGES)
+@pytest.mark.parametrize("path", [*PAGES, *FILTERED])
 def test_a_twin_keeps_to_its_schema(fleet: Site, path: str) -> None:
-    path = path.format(**names(fleet.base))
+    path = fleet.named(path)
     document = schema(fleet.base)
     operations = document["paths"]
     base = twin(path).partition("?")[0]
@@ -126,7 +102,7 @@ def test_coverage_counts_and_filters(fleet: Site) -> None:
 
 
 def test_a_workload(fleet: Site, fleet_url: str) -> None:
-    prefix = names(fleet.base)["workload"]
+    prefix = fleet.named("{workload}")
     told = fleet.get(f"/workloads/{prefix}.json").json
     assert told["digest"].startswith(prefix)
     key = told["key"]
