@@ -6,12 +6,11 @@ wherever indices have to be checked.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import tvm
 from tvm import relax
 
+from tuner.graph.constants import ARITHMETIC
 from tuner.graph.rewrite import (
     Lookup,
     call_kernel,
@@ -102,22 +101,12 @@ def _unguarded(builder: relax.BlockBuilder, index: relax.Expr, lookup: Lookup) -
     return index
 
 
-#: What indices are computed from each other by.
-_ARITHMETIC: dict[str, Callable[..., np.ndarray]] = {
-    "add": np.add,
-    "less": np.less,
-    "multiply": np.multiply,
-    "subtract": np.subtract,
-    "where": np.where,
-}
-
-
 def _evaluated(expr: relax.Expr, lookup: Lookup) -> np.ndarray | None:
     """The value of an index that is computed from constants alone, or None."""
     bound = lookup(expr)
     if not isinstance(bound, relax.Call):
         return constant_array(expr if bound is None else bound)
-    operation = _ARITHMETIC.get(op_name(bound).removeprefix("relax."))
+    operation = ARITHMETIC.get(op_name(bound).removeprefix("relax."))
     if operation is None and not calls(bound, "astype"):
         return None
     values = [_evaluated(a, lookup) for a in bound.args]

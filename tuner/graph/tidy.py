@@ -5,6 +5,7 @@ from __future__ import annotations
 import tvm
 from tvm import relax
 
+from tuner.graph.constants import fold_constants
 from tuner.graph.gathers import lower_takes
 
 
@@ -21,10 +22,8 @@ def tidy(mod: tvm.IRModule, num_inputs: int) -> tuple[tvm.IRModule, list[bool]]:
             relax.transform.DeadCodeElimination(["main"]),
         ]
     )(mod)
-    mod = lower_takes(mod)
-    mod = tvm.transform.Sequential(
-        [relax.transform.FoldConstant(), relax.transform.DeadCodeElimination(["main"])]
-    )(mod)
+    mod = fold_constants(lower_takes(mod))
+    mod = relax.transform.DeadCodeElimination(["main"])(mod)
     main = mod["main"]
     read = set(relax.analysis.free_vars(main.body))
     used = [var in read for var in main.params[num_inputs:]]

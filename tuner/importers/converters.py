@@ -29,6 +29,7 @@ def _embedding_bag(node: Any, importer: Any) -> tuple[relax.Var, ...]:
     weights_node = _argument(node, 6, "per_sample_weights", None)
     include_last = bool(_argument(node, 7, "include_last_offset", False))
     padding = _argument(node, 8, "padding_idx", -1)
+    padding = -1 if padding is None else padding
     if mode not in (_SUM, _MEAN):
         raise UnsupportedOperator(
             "aten._embedding_bag with mode='max' cannot be imported; sum and mean can"
@@ -79,7 +80,8 @@ def _fixed_length(node: Any, importer: Any) -> tuple[relax.Var, int] | None:
     Returns the 2-D indices and L, or None for real offsets.
     """
     flat, offsets = node.args[1], node.args[2]
-    if "arange" not in str(offsets.target) or "view" not in str(flat.target):
+    flattened = any(name in str(flat.target) for name in ("view", "reshape"))
+    if "arange" not in str(offsets.target) or not flattened:
         return None
     if not offsets.args or (len(offsets.args) > 1 and offsets.args[0] != 0):
         return None
@@ -150,11 +152,39 @@ def _extreme(reduce: Callable[..., relax.Expr]) -> Callable[[Any, Any], relax.Va
     return convert
 
 
+def _linear(node: Any, importer: Any) -> relax.Var:
+    """As ``aten.addmm`` of a transposed weight, which torch makes of it."""
+    emit, (x, weight) = importer.block_builder.emit, (importer.env[a] for a in node.args[:2])
+    product = emit(relax.op.matmul(x, emit(relax.op.permute_dims(weight, [1, 0]))))
+    bias = _argument(node, 2, "bias", None)
+    return product if bias is None else emit(relax.op.add(importer.env[bias], product))
+
+
+def _stack(node: Any, importer: Any) -> relax.Var:
+    """As a concatenation, which torch makes of it."""
+    emit = importer.block_builder.emit
+    parts = [importer.env[part] for part in node.args[0]]
+    shape = list(parts[0].ty.shape)
+    axis = _argument(node, 1, "dim", 0) % (len(shape) + 1)
+    if axis == len(shape):
+        return emit(relax.op.concat([emit(relax.op.expand_dims(p, [axis])) for p in parts], -1))
+    joined = emit(relax.op.concat(parts, axis))
+    return emit(relax.op.reshape(joined, [*shape[:axis], len(parts), *shape[axis:]]))
+
+
+def _numel(node: Any, importer: Any) -> Any:
+    return prod(importer.env[node.args[0]].ty.shape)
+
+
 #: For ``ExportedProgramImporter.from_exported_program(custom_convert_map=...)``.
 CONVERTERS: dict[str, Callable[[Any, Any], Any]] = {
     "_embedding_bag.default": _embedding_bag,
     "_embedding_bag_forward_only.default": _embedding_bag,
     "amax.default": _extreme(relax.op.max),
     "amin.default": _extreme(relax.op.min),
+    "embedding_bag.padding_idx": _embedding_bag,
     "index.Tensor": _index,
+    "linear.default": _linear,
+    "stack.default": _stack,
+    "sym_numel.default": _numel,
 }

@@ -11,7 +11,7 @@ import contextlib
 import hashlib
 import json
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -19,12 +19,7 @@ from typing import Any
 import numpy as np
 
 from tuner.errors import ModelError
-
-#: ``ScalarType`` of ``torch/_export/serde/schema.py`` to numpy.
-_DTYPES = {
-    1: "uint8", 2: "int8", 3: "int16", 4: "int32", 5: "int64",
-    6: "float16", 7: "float32", 8: "float64", 12: "bool",
-}  # fmt: skip
+from tuner.importers.pt2_graph import DTYPES, StoredGraph, read_stored
 
 
 class Pt2Archive:
@@ -66,6 +61,17 @@ class Pt2Archive:
         """Parameters and persistent buffers by their qualified name."""
         with self._understood():
             return self._tensors("data/weights/", "model_weights_config.json")
+
+    def stored_graph(self, weights: Mapping[str, np.ndarray]) -> StoredGraph:
+        """The graph as it is stored.
+
+        Raises
+        ------
+        NotPlain
+            If it takes torch to understand it.
+        """
+        with self._understood():
+            return read_stored(self._json("models/model.json"), weights, self._constants())
 
     def graph_fingerprint(self) -> str:
         """SHA-256 of the graph: nodes, shapes and constants, without weights or source lines."""
@@ -119,7 +125,7 @@ class Pt2Archive:
         tensors: dict[str, np.ndarray] = {}
         for name, entry in self._json(folder + config)["config"].items():
             meta = entry["tensor_meta"]
-            dtype = _DTYPES.get(meta["dtype"])
+            dtype = DTYPES.get(meta["dtype"])
             if entry["use_pickle"] or dtype is None:
                 raise ModelError(
                     f"{self._path}: weight {name} is stored in a form that only "

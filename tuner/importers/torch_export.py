@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
+import logging
 import re
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +18,22 @@ from tuner.importers.converters import CONVERTERS
 from tuner.importers.finish import finish
 from tuner.importers.model import ImportedModel
 from tuner.importers.pt2_archive import Pt2Archive
+from tuner.importers.pt2_graph import NotPlain
+
+_log = logging.getLogger(__name__)
 
 _UNSUPPORTED = re.compile(r"Unsupported function types? (\[.*?\])")
 
 
 def import_pt2(path: Path) -> ImportedModel:
     """Import a file written by ``torch.export.save``."""
+    torch = _torch()
     with Pt2Archive(path) as archive:
         fingerprint = archive.graph_fingerprint()
-    torch = _torch()
+        try:
+            return _import_stored(archive, path, fingerprint)
+        except NotPlain as reason:
+            _log.warning("%s is left to torch, which takes seconds longer: %s", path, reason)
     try:
         with warnings.catch_warnings():
             # torch warns about its own deprecated pytree classes while unpickling.
@@ -37,6 +45,29 @@ def import_pt2(path: Path) -> ImportedModel:
             "export it again with this version of torch"
         ) from error
     return import_exported_program(program, source=str(path), fingerprint=fingerprint)
+
+
+def _import_stored(archive: Pt2Archive, path: Path, fingerprint: str) -> ImportedModel:
+    """Import the graph as it is stored.
+
+    Raises
+    ------
+    NotPlain
+        If it takes torch to understand it.
+    """
+    from tuner.importers.pt2_import import StoredGraphImporter
+
+    weights = archive.weights()
+    stored = archive.stored_graph(weights)
+    try:
+        mod = StoredGraphImporter().translate(stored)
+    except Exception as error:
+        # Torch may write in another way what TVM does not take as it stands.
+        raise NotPlain(_first_line(error)) from error
+    return _finished(
+        mod, stored.weights, weights, source=str(path), fingerprint=fingerprint,
+        open_dims=len(stored.ranges),
+    )  # fmt: skip
 
 
 def weights_of(program: Any) -> dict[str, np.ndarray]:
@@ -59,18 +90,28 @@ def import_exported_program(
         warnings.simplefilter("ignore", FutureWarning)
         program = program.run_decompositions()
     names = _buffers_to_parameters(program)
-    mod = _translate(program, source)
+    return _finished(
+        _translate(program, source), names, weights, source=source, fingerprint=fingerprint,
+        open_dims=len({str(s) for s in program.range_constraints}),
+    )  # fmt: skip
+
+
+def _finished(
+    mod: tvm.IRModule,
+    names: Mapping[str, str],
+    weights: Mapping[str, np.ndarray],
+    *,
+    source: str,
+    fingerprint: str | None,
+    open_dims: int,
+) -> ImportedModel:
+    """Bring a translated graph and its weights together, `names` being those of its parameters."""
     mod, _ = relax.frontend.detach_params(mod)
     main = mod["main"]
     user = int(main.attrs["num_input"])
-    params = {}
-    for var in main.params[user:]:
-        params[names[var.name]] = weights[names[var.name]]
-    open_dims = {str(s) for s in program.range_constraints}
-    return finish(
-        mod, params, source=source, num_inputs=user, fingerprint=fingerprint,
-        notes={"exporter": f"torch {torch.__version__}", "open dimensions": str(len(open_dims))},
-    )  # fmt: skip
+    params = {names[v.name]: weights[names[v.name]] for v in main.params[user:]}
+    notes = {"exporter": f"torch {_torch().__version__}", "open dimensions": str(open_dims)}
+    return finish(mod, params, source=source, num_inputs=user, fingerprint=fingerprint, notes=notes)
 
 
 def _torch() -> Any:
@@ -128,8 +169,3 @@ def _translate(program: Any, source: str) -> tvm.IRModule:
 def _first_line(error: BaseException) -> str:
     lines = [line for line in str(error).splitlines() if line.strip()]
     return f"{type(error).__name__}: {lines[0] if lines else ''}"[:300]
-
-
-def text_digest(*parts: str) -> str:
-    """SHA-256 over texts."""
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
