@@ -19,6 +19,7 @@ import tvm
 from tvm import relax
 from tvm.s_tir import meta_schedule
 from tvm.s_tir.meta_schedule import relax_integration
+from tvm_ffi import structural_equal
 
 from db import CpuArch
 from tuner.arch import host_arch, target_of
@@ -122,7 +123,7 @@ def _measured(
             mine = [
                 (min(float(s) for s in r.run_secs), r)
                 for r in records
-                if tvm.ir.structural_equal(r.workload.mod, task.dispatched[0])
+                if structural_equal(r.workload.mod, task.dispatched[0])
             ]
             best = min(mine, key=lambda pair: pair[0], default=None)
             trace = None if best is None else trace_text(best[1].trace)
