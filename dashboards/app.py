@@ -26,10 +26,11 @@ from dashboards.assets import STATIC
 from dashboards.guard import COOKIE, Guard, cookie_of, local_target, same
 from dashboards.live import Hub, Topic
 from dashboards.options import DashboardOptions
-from dashboards.pages import NAVIGATION, PAGES, Context, Page
+from dashboards.pages import PAGES, Context, Page
 from dashboards.render import Renderer, read_page
 from dashboards.schema import described
 from dashboards.source import Source
+from dashboards.warm import warm
 from db import DbError, NotFound
 from db.views.pulse import pulse
 
@@ -77,7 +78,7 @@ def create_app(
         lifespan=lifespan,
     )
     app.state.hub = hub
-    app.state.warm = lambda: _warm(context, renderer)
+    app.state.warm = lambda: warm(context, renderer)
     app.add_middleware(Guard, options=options)
     app.mount("/static", StaticFiles(directory=STATIC))
     app.add_api_route("/", lambda: RedirectResponse("/tonight"), include_in_schema=False)
@@ -87,19 +88,6 @@ def create_app(
     _add_errors(app, renderer)
     _describe(app)
     return app
-
-
-def _warm(context: Context, renderer: Renderer) -> None:
-    """Draw what the navigation leads to once, for nobody: connect, compile queries and templates.
-
-    Only that it was done stays, and the kernels for as long as anybody's are kept: the first viewer
-    is shown what the database holds then.
-    """
-    for page in NAVIGATION:
-        params: Any = page.params()
-        # A database that is away is told to those who ask.
-        with contextlib.suppress(DbError):
-            renderer.page(page, params, page.read(context, params), live="", twin="")
 
 
 def _add(

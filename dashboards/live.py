@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,10 +17,6 @@ from db.views.pulse import Pulse, pulse
 
 #: Seconds between two signs of life on a connection on which nothing happens.
 _SIGN_OF_LIFE_S = 15.0
-#: Pause between two looks, in times of what a look took.
-_PAUSE = 4.0
-#: Longest such pause: what is written is seen within two seconds.
-_LONGEST_PAUSE_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +35,10 @@ class _Viewer:
     """One connection: what it has not been sent yet, the newest of each section."""
 
     topic: Topic
-    pending: dict[str, str] = field(default_factory=dict)
+    pending: dict[str, bytes] = field(default_factory=dict)
     wake: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def offer(self, events: dict[str, str]) -> None:
+    def offer(self, events: dict[str, bytes]) -> None:
         """Have events sent, by section; those that a slow connection never got are replaced."""
         self.pending.update(events)
         self.wake.set()
@@ -71,6 +67,7 @@ class Hub:
         self._redrawn = 0.0
         self._banner = ""
         self._closed = False
+        self._first = asyncio.Lock()
 
     @property
     def viewers(self) -> int:
@@ -86,30 +83,29 @@ class Hub:
     async def run(self) -> None:
         """Look for ever."""
         while True:
-            started = time.monotonic()
             await self._look()
-            # A fifth of the time where a look is quick: who watches must not cost those who tune.
-            pause = min(_PAUSE * (time.monotonic() - started), _LONGEST_PAUSE_S)
-            await asyncio.sleep(max(self._options.tick_s, pause))
+            await asyncio.sleep(self._options.tick_s)
 
-    async def watch(self, topic: Topic) -> AsyncIterator[str]:
+    async def watch(self, topic: Topic) -> AsyncGenerator[bytes, None]:
         """Events for one viewer, as they are sent."""
         viewer = _Viewer(topic)
         self._viewers.add(viewer)
         try:
             # What changed while the page was on its way, or while the connection was lost.
             viewer.offer(_events({"state": self._banner, **self._drawn.get(topic, {})}))
-            if topic not in self._drawn:
-                await self._update(topic)
+            # One draws it for all who come at once.
+            async with self._first:
+                if topic not in self._drawn:
+                    await self._update(topic)
             while not self._closed:
                 try:
                     await asyncio.wait_for(viewer.wake.wait(), _SIGN_OF_LIFE_S)
                 except TimeoutError:
-                    yield ": alive\n\n"
+                    yield b": alive\n\n"
                     continue
                 viewer.wake.clear()
                 pending, viewer.pending = viewer.pending, {}
-                yield "".join(pending.values())
+                yield b"".join(pending.values())
         finally:
             self._viewers.discard(viewer)
             if not any(other.topic == topic for other in self._viewers):
@@ -140,7 +136,7 @@ class Hub:
         known = self._drawn.get(topic, {})
         changed = {name: html for name, html in sections.items() if known.get(name) != html}
         self._drawn[topic] = sections
-        # Encoded once, however many watch.
+        # Made and encoded once, however many watch.
         events = _events(changed)
         for viewer in self._viewers:
             if events and viewer.topic == topic:
@@ -154,10 +150,10 @@ class Hub:
                 viewer.offer(_events({"state": banner}))
 
 
-def _events(sections: dict[str, str]) -> dict[str, str]:
+def _events(sections: dict[str, str]) -> dict[str, bytes]:
     return {name: _event(name, html) for name, html in sections.items()}
 
 
-def _event(name: str, html: str) -> str:
+def _event(name: str, html: str) -> bytes:
     lines = "".join(f"data: {line}\n" for line in html.splitlines() or [""])
-    return f"event: {name}\n{lines}\n"
+    return f"event: {name}\n{lines}\n".encode()

@@ -19,8 +19,9 @@ class DashboardOptions:
     port: int = 8420
     #: What viewers have to know; required unless `host` is this machine's own.
     token: str | None = field(default=None, repr=False)
-    #: Seconds between two looks at the database for those who watch.
-    tick_s: float = 0.5
+    #: Seconds between two looks at the database for those who watch: what is written is seen within
+    #: two, and the time between is of those who tune.
+    tick_s: float = 1.0
     #: Seconds after which what is watched is drawn anew though nothing was written: ages grow.
     redraw_s: float = 5.0
     #: Seconds that a page waits for a database that is away.

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
+import os
 import socket
 from collections.abc import Callable
 
 import uvicorn
 from fastapi import FastAPI
+from starlette.concurrency import run_in_threadpool
 
 from dashboards.live import Hub
 from dashboards.options import DashboardOptions
+
+#: Priority beside those who tune on the same machine; see ``man 1 nice``.
+_NICENESS = 10
 
 
 def listen(options: DashboardOptions) -> socket.socket:
@@ -56,8 +62,18 @@ def serve(app: FastAPI, taken: socket.socket, ready: Callable[[], None]) -> None
     """Serve until a signal ends it; who connects before it is `ready` waits for that."""
     server = Server(app)
     taken.listen(server.config.backlog)
+    # What the first request would import.
+    server.config.load()
+    asyncio.run(run_in_threadpool(bool))
     app.state.warm()
+    _give_way()
     # What was imported stays for ever: the collector need not look at it with every page.
     gc.freeze()
     ready()
     server.run(sockets=[taken])
+
+
+def _give_way() -> None:
+    """Take a core only when nobody who tunes wants it: viewers can wait, measurements cannot."""
+    if os.getpriority(os.PRIO_PROCESS, 0) < _NICENESS:
+        os.setpriority(os.PRIO_PROCESS, 0, _NICENESS)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
 
+from dashboards.options import DashboardOptions
 from db import Store, open_store
 from db.store._sql import SqlStore
 from db.testing.fleet import SMALL, fill_fleet
 from tests.browser.chromium import chromium
-from tests.site import Site, serving
+from tests.site import OPTIONS, Site, serving
 
 #: Milliseconds that a page may take to show what is expected of it.
 PATIENCE_MS = 20_000
@@ -39,7 +40,9 @@ def fleet_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def fleet(fleet_path: Path) -> Iterator[Site]:
-    with serving(str(fleet_path)) as site:
+    # What is written is seen as soon as it is wherever nobody chose otherwise.
+    options = replace(OPTIONS, tick_s=DashboardOptions().tick_s)
+    with serving(str(fleet_path), options) as site:
         yield site
 
 

@@ -16,7 +16,7 @@ from tests.site import Site, serving
 #: From a write to the page, in milliseconds.
 SOON_MS = 2_000
 #: Writes that may be late: the machine of the tests may have had something else to do.
-CHANCES = 3
+CHANCES = 5
 
 
 def _figure(page: Page, name: str) -> str:
