@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache, partial
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
@@ -100,14 +101,15 @@ def _read(context: Context, params: CoverageParams) -> Coverage:
         key = (kernel.op_kind, family, arch, bucket)
         # Two workloads of one name in one bucket have a row each.
         number, same[key] = same[key], same[key] + 1
+        roofline, speedup = kernel.roofline, kernel.speedup
         cell = Cell(
-            arch=arch,
-            bucket=bucket,
-            workload=workload[:SHORT],
-            roofline=None if kernel.roofline is None else round(kernel.roofline, 4),
-            speedup=None if kernel.speedup is None else round(kernel.speedup, 3),
-            tuned=kernel.tuned,
-            stale=kernel.stale,
+            arch,
+            bucket,
+            workload[:SHORT],
+            None if roofline is None else round(roofline, 4),
+            None if speedup is None else round(speedup, 3),
+            kernel.tuned,
+            kernel.stale,
         )
         rows[kernel.op_kind, family, number].append(cell)
     archs: dict[str, set[int]] = defaultdict(set)
@@ -150,8 +152,12 @@ def _draw(coverage: Coverage, params: CoverageParams) -> Mapping[str, Any]:
     return {"heat": heat_map(groups, rows, f"{what} by workload, CPU architecture and batch size")}
 
 
+# There are thousands of cells, and few architectures.
+_quoted = lru_cache(maxsize=64)(partial(quote, safe=""))
+
+
 def _heat(cell: Cell, show: str) -> Heat:
-    href = f"workloads/{cell.workload}?arch={quote(cell.arch, safe='')}"
+    href = f"workloads/{cell.workload}?arch={_quoted(cell.arch)}"
     if not cell.tuned:
         return Heat(href, "·", None)
     value = cell.roofline if show == "roofline" else cell.speedup

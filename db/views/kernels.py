@@ -108,24 +108,9 @@ def kernels(connection: sa.Connection, versions: Sequence[int]) -> list[Kernel]:
     for model, version, arch, on, bucket, calls, id_ in rows:
         digest, name, op_kind, flops, moved = named[id_]
         best, default, roofline, at, stale = found.get((id_, on), untuned)
+        of_workload = (digest, name, op_kind, flops, moved, calls)
         made.append(
-            Kernel(
-                model=model,
-                model_version=version,
-                arch=arch,
-                bucket=bucket,
-                workload=digest,
-                name=name,
-                op_kind=op_kind,
-                flops=flops,
-                bytes=moved,
-                calls=calls,
-                best_secs=best,
-                default_secs=default,
-                roofline=roofline,
-                recorded_at=at,
-                stale=stale,
-            )
+            Kernel(model, version, arch, bucket, *of_workload, best, default, roofline, at, stale)
         )
     return made
 
