@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
 #: What stands where there is no number.
 NOTHING = "\N{EN DASH}"
 _TIMES = "\N{MULTIPLICATION SIGN}"
+
+#: Axes of less than so many seconds would show the same minute twice.
+_EXACT_S = 900.0
 
 
 def latency(secs: float | None) -> str:
@@ -70,9 +74,11 @@ def day_time(at: datetime | None) -> str:
     return NOTHING if at is None else f"{at:%Y-%m-%d %H:%M:%S}"
 
 
-def clock_time(at: datetime | None) -> str:
-    """The time of day of a moment in UTC: ``06:42``."""
-    return NOTHING if at is None else f"{at:%H:%M}"
+def clock_time(at: datetime | None, span_s: float = math.inf) -> str:
+    """The time of day of a moment in UTC: ``06:42``; ``06:42:44`` on an axis of a few minutes."""
+    if at is None:
+        return NOTHING
+    return f"{at:%H:%M:%S}" if span_s < _EXACT_S else f"{at:%H:%M}"
 
 
 def ago(at: datetime | None, now: datetime) -> str:

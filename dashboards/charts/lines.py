@@ -36,9 +36,18 @@ def line_chart(
     x_log: bool = False,
     y_log: bool = False,
     x_ticks: Sequence[float] | None = None,
+    x_whole: bool = False,
     frame: Frame = FRAME,
 ) -> Markup:
-    """Lines with axes and a legend; `label` says to those who do not see it what it shows."""
+    """Lines with axes and a legend.
+
+    Parameters
+    ----------
+    label
+        What it shows, for those who do not see it.
+    x_whole
+        Whether there is nothing between whole numbers, as with candidates.
+    """
     xs = [x for one in series for x, _ in one.points]
     ys = [y for one in series for _, y in one.points]
     x = logarithmic(xs, *frame.x) if x_log else linear(xs, *frame.x, zero=False)
@@ -46,6 +55,8 @@ def line_chart(
     if not x_log and xs and max(xs) > min(xs):
         # The data fill the width: nobody reads a time off a round number of seconds.
         x = type(x)(min(xs), max(xs), x.start, x.end)
+    if x_whole:
+        x_ticks = [at for at in x.ticks(7) if at.is_integer()]
     drawn = []
     for index, one in enumerate(series):
         places = [(x(px), y(py)) for px, py in one.points]

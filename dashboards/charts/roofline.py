@@ -5,6 +5,7 @@ Williams, Waterman, Patterson: Roofline, CACM 52(4), 2009.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -60,14 +61,15 @@ def roofline_chart(
     slowest = min(roof.rates.values()) * x.low
     y = logarithmic([roof.peak * 1.3, *(p.gflops for p in points), slowest], *frame.y)
     parts = []
+    below = -math.inf
     for name, rate in roof.rates.items():
         ridge = roof.peak / rate
         start = max(x.low, y.low / rate)
         line = [(start, rate * start), (ridge, roof.peak), (x.high, roof.peak)]
         parts.append(tag("path", d=path((x(a), y(b)) for a, b in line), class_="roof"))
-        parts.append(
-            text(x(start) + 4, y(rate * start) - 4, f"{name} {rate:.0f} GB/s", class_="tick halo")
-        )
+        # Names of caches that are almost as fast are written below one another.
+        below = max(y(rate * start) - 4, below + 12)
+        parts.append(text(x(start) + 4, below, f"{name} {rate:.0f} GB/s", class_="tick halo"))
     parts.append(
         text(
             frame.x[1] - 4,
@@ -77,7 +79,7 @@ def roofline_chart(
             anchor="end",
         )
     )
-    below = 0.0
+    below = -math.inf
     for index, point in enumerate(points):
         px, py = x(point.intensity), y(point.gflops)
         # Names of points that lie on one another are written below one another.

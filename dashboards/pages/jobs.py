@@ -164,6 +164,7 @@ def _draw_one(page: JobPage, params: JobParams) -> Mapping[str, Any]:
             [Series("sum of the best of each workload", curve, steps=True)],
             "Sum of the best latencies over candidates, once every workload has one",
             x_label="candidates measured",
+            x_whole=True,
             y_label="sum of best latencies",
             y_text=latency,
         )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -18,6 +19,7 @@ from db import CampaignProgress, CampaignState, JobState, WorkerInfo
 from db.views._time import clock
 from db.views.changes import Shift, shifts
 from db.views.fleet import Piece, Span, serving, total, work
+from db.views.kernels import Kernel
 from db.views.outlook import Outlook, outlook
 
 #: Campaigns that are looked at; older ones are on the page of nights.
@@ -119,6 +121,20 @@ class Tonight:
 
 
 def _read(context: Context, params: NoParams) -> Tonight:
+    # What moves slowly is much to read where nothing of it is remembered: read beside the rest.
+    with ThreadPoolExecutor(2, "tonight") as beside:
+        kernels = beside.submit(context.kernels)
+        since = beside.submit(
+            context.cache.get,
+            "since",
+            _CHANGES_S,
+            lambda: context.source.read(_since),
+            stale_s=_CHANGES_S,
+        )
+        return _read_beside(context, kernels, since)
+
+
+def _read_beside(context: Context, kernels: Future[list[Kernel]], since: Future[Since]) -> Tonight:
     store = context.source.store
     recent = store.campaigns(_RECENT)
     running = [c for c in recent if c.state is CampaignState.RUNNING]
@@ -147,10 +163,8 @@ def _read(context: Context, params: NoParams) -> Tonight:
         slots=sum(w.slots for w in alive),
         slots_busy=busy,
         flow=flow,
-        yesterday=context.cache.get(
-            "since", _CHANGES_S, lambda: context.source.read(_since), stale_s=_CHANGES_S
-        ),
-        gains=model_gains(bucket_gains(context.kernels()), traffic),
+        yesterday=since.result(),
+        gains=model_gains(bucket_gains(kernels.result()), traffic),
     )
 
 
@@ -294,13 +308,13 @@ def _draw(tonight: Tonight, params: NoParams) -> Mapping[str, Any]:
 
 def _over_time(series: Sequence[Series], y_label: str) -> Mapping[str, Any]:
     """A chart, and the same for the script that lets people look closer."""
-    from datetime import UTC
-
+    xs = [x for x, _ in series[0].points]
+    span_s = max(xs, default=0.0) - min(xs, default=0.0)
     return {
         "label": y_label,
         "names": [one.name for one in series],
         "data": [
-            [round(x, 1) for x, _ in series[0].points],
+            [round(x, 1) for x in xs],
             *([round(y, 4) for _, y in one.points] for one in series),
         ],
         "svg": line_chart(
@@ -308,7 +322,7 @@ def _over_time(series: Sequence[Series], y_label: str) -> Mapping[str, Any]:
             f"{y_label} over time",
             x_label="time (UTC)",
             y_label=y_label,
-            x_text=lambda at: clock_time(datetime.fromtimestamp(at, UTC)),
+            x_text=lambda at: clock_time(datetime.fromtimestamp(at, UTC), span_s),
         ),
     }
 

@@ -166,7 +166,7 @@ def _draw(page: Workers, params: WorkersParams) -> Mapping[str, Any]:
         "timeline": timeline_chart(
             lanes,
             "What each slot did over time: measuring, building, idle, lost",
-            lambda share: clock_time(span.since + timedelta(seconds=share * secs)),
+            lambda share: clock_time(span.since + timedelta(seconds=share * secs), secs),
         ),
         "speeds": {
             w.id: sparkline(

@@ -227,6 +227,7 @@ def _draw(page: WorkloadPage, params: WorkloadParams) -> Mapping[str, Any]:
             [Series(name, curve, steps=True) for name, curve in sorted(curves.items())],
             "Best latency so far, over candidates, per strategy",
             x_label="candidates measured",
+            x_whole=True,
             y_label="best latency",
             y_text=latency,
             y_log=True,
