@@ -6,6 +6,8 @@ threads do to the original meanwhile.
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 from tvm import tirx
 from tvm.script import from_source
@@ -57,5 +59,10 @@ def check_function(dtype: str, rows: np.ndarray) -> tirx.PrimFunc:
         outside = f'T.Cast("int32", {number} >= T.Cast("uint64", {limit}))'
     if same.size > 1 and same[0] == 0:
         outside = f'T.Cast("int32", {limit} > T.int64(0)) * ({outside})'
-    text = _CHECK.format(dtype=dtype, count=count, outside=outside)
+    return _parsed(_CHECK.format(dtype=dtype, count=count, outside=outside))
+
+
+@functools.lru_cache(maxsize=64)
+def _parsed(text: str) -> tirx.PrimFunc:
+    """Buckets check alike, and TVM reads scripts slowly."""
     return from_source(text, extra_vars={"T": script})

@@ -41,7 +41,8 @@ def build_kernel(name: str, func: tirx.PrimFunc, target: tvm.target.Target) -> K
     symbol = f"tunefleet_{name}"
     var = tvm.ir.GlobalVar(symbol)
     mod = lower(tvm.IRModule({var: _over_addresses(func)}), target)
-    func, scratch = _without_allocations(mod[var])
+    # TVM takes the only function of a module for its entry, and compiles it once more as such.
+    func, scratch = _without_allocations(mod[var].without_attr("tirx.is_entry_func"))
     code = generate(tvm.IRModule({var: func.with_attr("global_symbol", symbol)}), target)
     return Kernel(symbol, code, scratch)
 
@@ -59,7 +60,8 @@ def generate(mod: tvm.IRModule, target: tvm.target.Target) -> bytes:
 def lower(mod: tvm.IRModule, target: tvm.target.Target) -> tvm.IRModule:
     """Run TVM's passes up to those that finish a host's functions."""
     pipeline, _, _ = tirx.get_default_tir_pipeline(target)
-    with target:
+    # LLVM finds common subexpressions itself, in less time.
+    with target, tvm.transform.PassContext(config={"tirx.disable_cse_tir": True}):
         return pipeline(tirx.transform.BindTarget(target.with_host(target))(mod))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
+
 import tvm
 import tvm_ffi
 from tvm import tirx
@@ -109,33 +111,41 @@ def tile_block(sch: Schedule, anchor: SBlockRV, rank: int) -> tuple[SBlockRV, li
 
 def _followers(sch: Schedule, anchor: SBlockRV) -> list[SBlockRV]:
     """Blocks that read the anchor's result, directly or not, in order."""
-    # TVM calls blocks that write parts of one result producers of each other.
-    results = _results(sch)
-    reached: set[str] = set()
+    params = set(sch.mod["main"].params)
+    reached: dict[str, SBlockRV] = {}
     # From consumer to consumer: a function may hold many blocks that have nothing to do with this.
-    waiting = [anchor] if name_of(sch, anchor) not in results else []
+    waiting = [anchor]
     while waiting:
-        for consumer in sch.get_consumers(waiting.pop()):
+        block = waiting.pop()
+        # TVM calls blocks that write parts of one result producers of each other.
+        if _writes(sch, block, params):
+            continue
+        for consumer in sch.get_consumers(block):
             name = name_of(sch, consumer)
             if name not in reached:
-                reached.add(name)
-                if name not in results:
-                    waiting.append(consumer)
-    if not reached:
-        return []
-    return [b for b in children(sch) if name_of(sch, b) in reached]
+                reached[name] = consumer
+                waiting.append(consumer)
+    if len(reached) < 2:
+        return list(reached.values())
+    return [reached[name] for name in block_names(sch) if name in reached]
 
 
-def _results(sch: Schedule) -> set[str]:
-    """Names of the blocks that write what the function returns."""
-    return {name_of(sch, b) for b in sch.get_output_blocks(sch.get_sblock("root"))}
+def _writes(sch: Schedule, block: SBlockRV, tensors: Set[tvm.ir.Var]) -> bool:
+    """True if a block writes any of some tensors."""
+    return any(write.source in tensors for write in sch.get(block).writes)
 
 
 def _inline_sides(sch: Schedule, anchor: SBlockRV, followers: list[SBlockRV]) -> None:
     """Inline element-wise blocks that only the epilogue reads."""
     behind = {name_of(sch, b) for b in followers}
-    sides = {name_of(sch, p): p for block in followers for p in sch.get_producers(block)}
-    kept = {name_of(sch, anchor), *behind, *_results(sch)}
+    kept = {name_of(sch, anchor), *behind}
+    params = set(sch.mod["main"].params)
+    sides = {
+        name_of(sch, producer): producer
+        for block in followers
+        for producer in sch.get_producers(block)
+        if not _writes(sch, producer, params)
+    }
     for name, block in sides.items():
         if name in kept or not is_elementwise(sch, block):
             continue
