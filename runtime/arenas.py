@@ -73,25 +73,13 @@ class ThreadArenas:
         if not shelf:
             shelf.append(arena)
 
-    def release(self) -> int:
+    def release(self, *, idle: bool = False) -> int:
         """Give the memory of arenas that no call works in back to the system.
 
-        Returns
-        -------
-        Their size in bytes.
-        """
-        with self._lock:
-            shelves = list(self._shelves)
-        freed = 0
-        for shelf in shelves:
-            try:
-                freed += shelf.pop()[1]
-            except IndexError:
-                continue
-        return freed
-
-    def release_idle(self) -> int:
-        """Give back the arenas that no call has used since the last time this was called.
+        Parameters
+        ----------
+        idle
+            Keep those that a call has used since this was last asked.
 
         Returns
         -------
@@ -107,7 +95,7 @@ class ThreadArenas:
                 continue
             # Every call starts by writing its verdict there, so that it need not note the time.
             mark = np.from_dlpack(arena[0])[: _UNUSED.nbytes]
-            if np.array_equal(mark, _UNUSED):
+            if not idle or np.array_equal(mark, _UNUSED):
                 freed += arena[1]
                 continue
             mark[...] = _UNUSED
@@ -115,12 +103,11 @@ class ThreadArenas:
                 shelf.append(arena)
         return freed
 
-    @property
-    def held_bytes(self) -> int:
-        """Size of the arenas that no call works in."""
+    def held(self) -> tuple[int, ...]:
+        """Sizes in bytes of the arenas that no call works in."""
         with self._lock:
             shelves = list(self._shelves)
-        return sum(size for shelf in shelves for _, size in tuple(shelf))
+        return tuple(size for shelf in shelves for _, size in tuple(shelf))
 
 
 #: Of this process.

@@ -116,7 +116,9 @@ class Engine:
         self._writable = writable
         self._telling = None if writable is None else Telling(writable, self.arch)
         self._models: weakref.WeakSet[Model] = weakref.WeakSet()
-        chores: list[tuple[float, Callable[[], object]]] = [(idle_s / 2, ARENAS.release_idle)]
+        chores: list[tuple[float, Callable[[], object]]] = [
+            (idle_s / 2, functools.partial(ARENAS.release, idle=True))
+        ]
         if use_records:
             chores.append((_MISSES_S, _weakly(self.queue_misses)))
             chores.append((_TELLING_S, _weakly(self.tell)))

@@ -51,8 +51,10 @@ class Model:
         self._outputs = blueprint.outputs
         #: An input whose first extent is the batch.
         self._leading = next(i for i, spec in enumerate(blueprint.model.inputs) if spec.batched)
-        #: Makes room for the scores of a batch; a model of several outputs goes the long way.
-        self._empty = self._outputs[0].empty if len(self._outputs) == 1 else _several
+        #: Extents behind the batch, and dtype, of what it returns; a model of several outputs has
+        #: none, and its calls go the long way.
+        self._tail: Any = self._outputs[0].tail if len(self._outputs) == 1 else None
+        self._dtype = self._outputs[0].dtype
         self._order, self._open_version = order, open_version
         self._arch, self._toolchain = arch, toolchain
         #: Held while what is served is replaced; calls never take it.
@@ -110,7 +112,7 @@ class Model:
         # The common call, in as little Python as it takes: between two calls the kernels evict
         # the interpreter from the caches, and all that is touched here comes back at their price.
         try:
-            scores = self._empty(len(inputs[self._leading]))
+            scores = np.empty((len(inputs[self._leading]), *self._tail), self._dtype)
             single = served.single[len(scores)]
             shelf = ARENAS.local.shelf
             arena = shelf.pop()
@@ -373,7 +375,3 @@ class Model:
         self._served = new
         if old is not None:
             self._calls.update(old.calls())
-
-
-def _several(_: int) -> np.ndarray:
-    raise LookupError("several outputs")

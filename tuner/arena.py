@@ -33,8 +33,9 @@ class Arena:
 
     def __init__(self, specs: Iterable[Spec]) -> None:
         size = sum(_size(shape, dtype) for shape, dtype in specs)
-        # Untouched pages cost nothing, so the slack for aligning is free.
-        room = mmap.mmap(-1, size + HUGE_PAGE)
+        # Untouched pages cost nothing, so the slack for aligning is free. Private, because shared
+        # memory is of small pages on most systems, whatever it is advised.
+        room = mmap.mmap(-1, size + HUGE_PAGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         room.madvise(mmap.MADV_HUGEPAGE)
         everything = np.frombuffer(room, np.uint8)
         start = -everything.ctypes.data % HUGE_PAGE

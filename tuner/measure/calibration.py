@@ -69,7 +69,8 @@ def _compiled(source: str, **sizes: int) -> tvm.runtime.Module:
 
 
 @functools.cache
-def _fma_kernel(lanes: int) -> tuple[tvm.runtime.Module, list[tvm.runtime.Tensor], float]:
+def fma_kernel(lanes: int) -> tuple[tvm.runtime.Module, list[tvm.runtime.Tensor], float]:
+    """Code whose ``main`` multiplies and adds on registers, what it takes, and its operations."""
     kernel = _compiled(
         _FMA, twice=2 * lanes, total=_CHAINS * lanes, chains=_CHAINS, lanes=lanes, steps=_STEPS
     )
@@ -114,7 +115,7 @@ def fma_gflops(seconds: float = 0.02, lanes: int | None = None) -> float:
     lanes
         float32 values in a register; the widest registers of this CPU if None.
     """
-    kernel, data, flops = _fma_kernel(lanes or simd_of(host_arch()).lanes)
+    kernel, data, flops = fma_kernel(lanes or simd_of(host_arch()).lanes)
     return flops / _fastest(kernel, data, 1, seconds) / 1e9
 
 

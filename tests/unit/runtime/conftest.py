@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,22 +21,41 @@ def engine() -> Engine:
 
 
 @pytest.fixture(scope="session")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of compiled code, for tests that are not about compiling."""
+    return tmp_path_factory.mktemp("kept")
+
+
+@pytest.fixture(scope="session")
 def served(engine: Engine, small_dlrm: Path) -> Model:
     """Not to be refreshed: tests share it."""
     return engine.load(small_dlrm, buckets=BUCKETS)
 
 
+@pytest.fixture(scope="session")
+def keeping(kept: Path) -> Engine:
+    """Keeps what it compiles in `kept`."""
+    return Engine(use_records=False, cache=kept)
+
+
 @pytest.fixture
-def own(engine: Engine, small_dlrm: Path) -> Model:
+def own(keeping: Engine, small_dlrm: Path) -> Model:
     """A model of the test's own."""
-    return engine.load(small_dlrm, buckets=(8,))
+    return keeping.load(small_dlrm, buckets=(8,))
+
+
+@functools.lru_cache(maxsize=8)
+def _module(path: Path, _changed: int) -> Any:
+    import torch
+
+    return torch.export.load(path).module()
 
 
 def torch_scores(path: Path, *inputs: np.ndarray) -> np.ndarray:
     """Scores of the exported program."""
     import torch
 
-    module = torch.export.load(path).module()
+    module = _module(path, path.stat().st_mtime_ns)
     with torch.no_grad():
         scores: np.ndarray = module(*(torch.tensor(x) for x in inputs)).numpy()
     return scores

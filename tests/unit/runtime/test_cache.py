@@ -115,9 +115,9 @@ def test_a_model_loads_from_disk_with_the_same_scores(small_dlrm: Path, tmp_path
     np.testing.assert_allclose(model(*inputs), torch_scores(small_dlrm, *inputs), atol=1e-5, rtol=0)
 
 
-def test_a_load_from_disk_needs_no_torch(small_dlrm: Path, tmp_path: Path) -> None:
+def test_a_load_from_disk_needs_no_torch(small_dlrm: Path, kept: Path) -> None:
     """It reads the weights from the archive; the exported graph stays unread."""
-    with Engine(use_records=False, cache=tmp_path) as engine:
+    with Engine(use_records=False, cache=kept) as engine:
         engine.load(small_dlrm, buckets=(8,))
     program = (
         "import sys; from runtime import Engine; import torch.export;"
@@ -126,5 +126,5 @@ def test_a_load_from_disk_needs_no_torch(small_dlrm: Path, tmp_path: Path) -> No
         "m(*m.random_inputs(8))"
     )
     subprocess.run(
-        [sys.executable, "-c", program, str(small_dlrm), str(tmp_path)], check=True, timeout=120
+        [sys.executable, "-c", program, str(small_dlrm), str(kept)], check=True, timeout=120
     )

@@ -75,12 +75,12 @@ def test_arenas_that_nobody_used_for_a_while_go_back() -> None:
     arenas = ThreadArenas()
     arena = arenas.take(1 << 20)
     arenas.put(arena)
-    assert arenas.release_idle() == 0
+    assert arenas.release(idle=True) == 0
     used = arenas.take(1 << 20)
     # As every call does first.
     np.from_dlpack(used[0])[:4] = 0
     arenas.put(used)
-    assert arenas.release_idle() == 0
-    assert arenas.held_bytes == 1 << 20
-    assert arenas.release_idle() == 1 << 20
-    assert arenas.held_bytes == 0
+    assert arenas.release(idle=True) == 0
+    assert arenas.held() == (1 << 20,)
+    assert arenas.release(idle=True) == 1 << 20
+    assert arenas.held() == ()

@@ -183,19 +183,19 @@ def test_one_arena_per_thread_given_back_on_request() -> None:
     assert second[0] is not first[0]
     arenas.put(first)
     arenas.put(second)
-    assert arenas.held_bytes == 1000
+    assert arenas.held() == (1000,)
     assert arenas.take(5000)[1] == 5000
     arenas.put(first)
     working = arenas.take(10)
     assert arenas.release() == 0
     arenas.put(working)
     assert arenas.release() == 1000
-    assert arenas.held_bytes == 0
+    assert arenas.held() == ()
 
     thread = threading.Thread(target=lambda: arenas.put(arenas.take(10)))
     thread.start()
     thread.join()
-    assert arenas.held_bytes == 0
+    assert arenas.held() == ()
 
 
 def test_a_call_outlives_a_release(served: Model, small_dlrm: Path) -> None:

@@ -22,12 +22,12 @@ def newer(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_from_a_file(own: Model, engine: Engine, newer: Path) -> None:
+def test_from_a_file(own: Model, keeping: Engine, newer: Path) -> None:
     inputs = own.random_inputs(8)
-    before, compiled = own(*inputs), engine.compile_count
+    before, compiled = own(*inputs), keeping.compile_count
     own.refresh(newer)
     after = own(*inputs)
-    assert engine.compile_count == compiled
+    assert keeping.compile_count == compiled
     assert np.abs(after - before).max() > 1e-3
     np.testing.assert_allclose(after, torch_scores(newer, *inputs), atol=1e-5, rtol=0)
 
@@ -43,14 +43,14 @@ def test_from_a_mapping_of_some_weights(own: Model) -> None:
 
 
 def test_another_graph_takes_over_once_it_is_compiled(
-    own: Model, engine: Engine, tmp_path: Path
+    own: Model, keeping: Engine, tmp_path: Path
 ) -> None:
     other = tmp_path / "wider.pt2"
     export_dlrm(other, config=replace(SMALL_DLRM, top=(64, 16)))
-    inputs, compiled = own.random_inputs(8), engine.compile_count
+    inputs, compiled = own.random_inputs(8), keeping.compile_count
     before = own(*inputs)
     own.refresh(other)
-    assert engine.compile_count == compiled + len(own.buckets)
+    assert keeping.compile_count == compiled + len(own.buckets)
     assert np.abs(own(*inputs) - before).max() > 1e-3
     np.testing.assert_allclose(own(*inputs), torch_scores(other, *inputs), atol=1e-5, rtol=0)
     assert own.report().source == str(other)
@@ -129,7 +129,7 @@ def test_no_call_sees_a_mixture(own: Model, newer: Path, small_dlrm: Path) -> No
 
 
 def test_a_whole_state_dict_and_an_exported_program(
-    own: Model, engine: Engine, newer: Path, small_dlrm: Path
+    own: Model, keeping: Engine, newer: Path, small_dlrm: Path
 ) -> None:
     import torch
 
@@ -138,6 +138,6 @@ def test_a_whole_state_dict_and_an_exported_program(
     program = torch.export.load(newer)
     own.refresh(dict(program.state_dict))
     np.testing.assert_allclose(own(*inputs), expected, atol=1e-5, rtol=0)
-    other = engine.load(torch.export.load(small_dlrm), buckets=(8,))
+    other = keeping.load(torch.export.load(small_dlrm), buckets=(8,))
     other.refresh(newer)
     np.testing.assert_allclose(other(*inputs), expected, atol=1e-5, rtol=0)
