@@ -29,7 +29,7 @@ with atheris.instrument_imports(include=["runtime.inputs", "tuner.importers.pt2_
 
 #: A model that is refreshed in milliseconds.
 _SIZE = DLRMConfig(dense_features=5, tables=4, rows=100, dim=16, hots=3, bottom=(32,), top=(32, 16))
-_DTYPES = ("f4", "f8", "f2", "i8", "i4", "u8", "i1", "?", "c8", ">f4", ">i8", "S3", "O")
+_DTYPES = ["f4", "f8", "f2", "i8", "i4", "u8", "i1", "?", "c8", ">f4", ">i8", "S3", "O"]
 
 
 def array(data: atheris.FuzzedDataProvider) -> object:
