@@ -118,7 +118,10 @@ def main() -> None:
                 shutil.rmtree(folder)
                 os._exit(0)
 
-        atheris.Setup([sys.argv[0], f"-max_total_time={args.seconds + 60}", "-max_len=4096"], test)
+        # What is slow on a busy machine is no finding, and would be left in the working directory.
+        options = [f"-max_total_time={args.seconds + 60}", "-max_len=4096",
+                   "-report_slow_units=3600"]  # fmt: skip
+        atheris.Setup([sys.argv[0], *options], test)
         atheris.Fuzz()
 
 
