@@ -18,6 +18,8 @@ def latency(secs: float | None) -> str:
     """Three digits and a unit: ``41.2 µs``, ``1.03 ms``."""
     if secs is None:
         return NOTHING
+    if secs == 0.0:
+        return "0 s"
     for unit, scale in (("ns", 1e9), ("µs", 1e6), ("ms", 1e3)):
         value = secs * scale
         if value < 999.5:

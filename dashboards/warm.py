@@ -34,9 +34,10 @@ def examples(context: Context) -> Iterator[tuple[Page[Any, Any], Any]]:
     for kernel in [k for k in context.kernels() if k.tuned][:1]:
         yield MODEL, ModelParams(kernel.model)
         yield WORKLOAD, WorkloadParams(kernel.workload)
-    nights = NIGHTS.read(context, NightsParams()).nights[:2]
+    nights = NIGHTS.read(context, NightsParams()).nights
     for night in nights[:1]:
         yield NIGHT, NightParams(night.id)
+        # Far apart, so that the records of every night in between are read.
         yield COMPARE, CompareParams(nights[-1].id, night.id)
     for job in JOBS.read(context, JobsParams(state=JobState.DONE)).jobs[:1]:
         yield JOB, JobParams(job.id)

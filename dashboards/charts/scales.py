@@ -69,6 +69,9 @@ def _log_ticks(low: float, high: float, about: int) -> list[float]:
         found = [v for v in _decades(low, high, steps) if low <= v <= high]
         if len(found) >= min(about, 3):
             break
+    if len(found) < 3:
+        # So narrow that it is all but linear.
+        return _ticks(low, high, about)
     every = max(1, math.ceil(len(found) / (about + 2)))
     return found[::every]
 

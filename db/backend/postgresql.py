@@ -71,6 +71,8 @@ class PostgresBackend(Backend):
             # No ping before each use: a transaction whose connection was lost is run again anyway,
             # and asking first would be a fifth of what the queue asks of the server.
             pool_pre_ping=False,
+            # The one used last has the most statements prepared.
+            pool_use_lifo=True,
             pool_size=4,
             max_overflow=4,
             json_serializer=dumps,

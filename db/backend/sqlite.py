@@ -68,6 +68,8 @@ class SqliteBackend(Backend):
             "sqlite://",
             creator=connect,
             poolclass=sa.QueuePool,
+            # The one used last has the most in its cache.
+            pool_use_lifo=True,
             pool_size=4,
             max_overflow=-1,
             json_serializer=dumps,

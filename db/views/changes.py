@@ -45,14 +45,14 @@ class Shift:
     @property
     def improved(self) -> bool:
         """Whether it became faster by more than noise."""
-        return self.speedup is not None and self.speedup > 1.0 + NOISE
+        return (speedup := self.speedup) is not None and speedup > 1.0 + NOISE
 
     @property
     def regressed(self) -> bool:
         """Whether it became slower by more than noise, or lost its record."""
         if self.after_secs is None:
             return self.before_secs is not None
-        return self.speedup is not None and self.speedup < 1.0 - NOISE
+        return (speedup := self.speedup) is not None and speedup < 1.0 - NOISE
 
     @property
     def covered(self) -> bool:
@@ -116,7 +116,7 @@ def shifts(
         .join(catalog.cpu_archs, catalog.cpu_archs.c.id == of.c.arch_id)
         .where(sa.or_(of.c.before.is_not(None), of.c.after.is_not(None)))
     )
-    return sorted((Shift(*row) for row in connection.execute(query)), key=_regressions_first)
+    return sorted((Shift(*row) for row in connection.execute(query).all()), key=_regressions_first)
 
 
 def spreads(connection: sa.Connection, shown: Sequence[Shift]) -> dict[tuple[str, str], float]:
@@ -197,8 +197,7 @@ def _regressions_first(shift: Shift) -> tuple[float, str, str]:
     # Rolled back to nothing is the worst; new ones come last.
     if shift.after_secs is None:
         order = 0.0
-    elif shift.speedup is None:
-        order = float("inf")
     else:
-        order = shift.speedup
+        speedup = shift.speedup
+        order = float("inf") if speedup is None else speedup
     return order, shift.name, shift.arch

@@ -23,11 +23,12 @@ PICTURES = {
     "workload": ("/workloads/{workload}", 1440, "light"),
     "workload-dark": ("/workloads/{workload}", 1440, "dark"),
     "model": ("/models/{model}", 1440, "light"),
-    "night": ("/nights/1", 1440, "light"),
     "nights": ("/nights", 1440, "light"),
+    "night": ("/nights/1", 1440, "light"),
     "workers": ("/workers", 1440, "dark"),
     "errors": ("/errors", 1440, "light"),
     "jobs": ("/jobs", 1440, "light"),
+    "job": ("/jobs/1", 1440, "light"),
 }
 
 
