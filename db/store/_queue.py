@@ -15,7 +15,7 @@ from db.domain.states import TRANSITIONS, JobAction, JobState, sources
 from db.errors import LeaseLost, NotFound
 from db.schema import catalog, queue
 from db.schema.clock import after, now
-from db.store._moves import jobs, locked, move, move_after_failure, tell
+from db.store._moves import jobs, locked, move, move_after_failure, move_held, tell
 from db.store._part import Part, Row, Select
 from db.store._rows import job_query, of_jobs, to_event, to_job
 
@@ -129,6 +129,10 @@ class Queue(Part):
 
     def _leave(self, lease: Lease, action: JobAction, reason: str) -> None:
         def body(connection: sa.Connection) -> None:
+            if action in _SIMPLE and move_held(
+                connection, lease.job.id, lease.token, action, reason=reason
+            ):
+                return
             row = connection.execute(locked(jobs.c.id == lease.job.id)).first()
             if row is None or row.token != lease.token:
                 raise _lost(connection, lease)
@@ -156,6 +160,9 @@ class Queue(Part):
 
         return self._db.write(body)
 
+
+#: What a holder does that depends on nothing but its hold.
+_SIMPLE = {JobAction.FINISH, JobAction.RELEASE}
 
 #: States in which a repeated action of the last holder has happened already.
 _OUTCOMES = {
@@ -228,10 +235,11 @@ def _claim(connection: sa.Connection, row: Row, *, worker: str, token: str, leas
     values = {"job_id": row.id, "by": worker, "proof": token, "lease_s": lease_s}
     claimed = connection.execute(_claim_statement, values).one()
     action = JobAction.CLAIM
-    tell(connection, row, action, attempt=claimed.attempt, worker=worker, reason="")
+    before = JobState(row.state)
+    tell(connection, row.id, before, action, attempt=claimed.attempt, worker=worker, reason="")
     return replace(
         to_job(row),
-        state=TRANSITIONS[JobState(row.state), action],
+        state=TRANSITIONS[before, action],
         reason="",
         worker=worker,
         attempt=claimed.attempt,
