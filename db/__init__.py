@@ -37,7 +37,7 @@ from db.domain.measurements import (
     Promotion,
     measurement_uid,
 )
-from db.domain.reports import BestAt, Change, Sample, Stats
+from db.domain.reports import BestAt, Change, Look, Sample, Standing, Stats
 from db.domain.retry import RetryPolicy
 from db.domain.serving import LOOKUP_KINDS, ServedBucket, Serving
 from db.domain.states import TRANSITIONS, CampaignState, JobAction, JobState
@@ -77,6 +77,7 @@ __all__ = [
     "Lease",
     "LeaseLost",
     "Lesson",
+    "Look",
     "Measured",
     "Measurement",
     "ModelVersion",
@@ -89,6 +90,7 @@ __all__ = [
     "SchemaMismatch",
     "ServedBucket",
     "Serving",
+    "Standing",
     "Stats",
     "Store",
     "StoredModelVersion",

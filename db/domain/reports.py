@@ -69,6 +69,29 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
+class Look:
+    """One time that a best record's candidate was measured."""
+
+    #: Median seconds per call.
+    secs: float
+    #: Interquartile range over the median.
+    spread: float
+    #: Speed of the host at that moment.
+    calibration: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a best record did lately on the host that it was found on."""
+
+    #: Name of the host.
+    host: str
+    #: Its last two measurements there, the newest first; the one it rests on is among them if
+    #: there was no or one other.
+    looks: tuple[Look, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Stats:
     """How much there is of everything."""
 

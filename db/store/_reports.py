@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import datetime
 
 import sqlalchemy as sa
 
 from db.domain.measurements import Measurement
 from db.domain.reports import BestAt, Change, Sample, Stats
+from db.domain.states import JobAction
 from db.errors import NotFound
 from db.schema import HEAD, catalog, metadata, queue, records
+from db.schema.clock import now
 from db.store._measurements import measurement_query, measurements, to_measurement
 from db.store._part import Part, Row, Select
 
@@ -74,6 +77,48 @@ class Reports(Part):
             ]
 
         return sorted(self._db.read(body), key=_regressions_first)
+
+    def campaign_workloads(self, campaign_id: int) -> set[tuple[str, str]]:
+        jobs, tasks = queue.jobs, catalog.tasks
+        query = (
+            sa.select(catalog.workloads.c.digest, catalog.cpu_archs.c.name)
+            .distinct()
+            .select_from(jobs)
+            .join(
+                tasks,
+                sa.and_(
+                    tasks.c.model_version_id == jobs.c.model_version_id,
+                    tasks.c.arch_id == jobs.c.arch_id,
+                    tasks.c.bucket == jobs.c.bucket,
+                ),
+            )
+            .join(catalog.workloads, catalog.workloads.c.id == tasks.c.workload_id)
+            .join(catalog.cpu_archs, catalog.cpu_archs.c.id == tasks.c.arch_id)
+            .where(jobs.c.campaign_id == campaign_id)
+        )
+        rows = self._db.read(lambda connection: connection.execute(query).all())
+        return {(digest, arch) for digest, arch in rows}
+
+    def slot_seconds(self, campaign_id: int) -> float:
+        events = queue.events
+        query = (
+            sa.select(events.c.job_id, events.c.action, events.c.at)
+            .join(queue.jobs, queue.jobs.c.id == events.c.job_id)
+            .where(queue.jobs.c.campaign_id == campaign_id, events.c.action != JobAction.CREATE)
+            .order_by(events.c.job_id, events.c.id)
+        )
+
+        def body(connection: sa.Connection) -> tuple[list[Row], datetime]:
+            rows = list(connection.execute(query).all())
+            return rows, connection.execute(sa.select(now())).scalar_one()
+
+        rows, moment = self._db.read(body)
+        total = 0.0
+        for row, next_ in itertools.zip_longest(rows, rows[1:]):
+            if row.action == JobAction.CLAIM:
+                same = next_ is not None and next_.job_id == row.job_id
+                total += ((next_.at if same else moment) - row.at).total_seconds()
+        return total
 
     def stats(self) -> Stats:
         def body(connection: sa.Connection) -> Stats:

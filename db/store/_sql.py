@@ -12,6 +12,7 @@ from db.store._queue import Queue
 from db.store._reports import Reports
 from db.store._serving import Servings
 from db.store._shares import Shares
+from db.store._standings import Standings
 from db.store._waiting import Waiting
 from db.store._workers import Workers
 from db.store.base import Store
@@ -27,6 +28,7 @@ class SqlStore(
     Workers,
     Servings,
     Best,
+    Standings,
     Lessons,
     Reports,
     Store,

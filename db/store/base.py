@@ -28,7 +28,7 @@ from db.domain.jobs import (
     WorkerInfo,
 )
 from db.domain.measurements import BestRecord, Lesson, Measured, Measurement, Promotion
-from db.domain.reports import Change, Sample, Stats
+from db.domain.reports import Change, Sample, Standing, Stats
 from db.domain.serving import Serving
 
 
@@ -410,7 +410,21 @@ class Store(ABC):
     ) -> BestRecord | None:
         """Revoke the best of a key for good; return the fastest of its history that stands in."""
 
+    @abstractmethod
+    def standings(
+        self, workloads: Sequence[str], arch: str, toolchain: str, regime: str = "warm"
+    ) -> dict[str, Standing]:
+        """How the best records of workloads did lately, by digest; only of those that have one."""
+
     # Reports
+
+    @abstractmethod
+    def campaign_workloads(self, campaign_id: int) -> set[tuple[str, str]]:
+        """What the jobs of a campaign are about: digests and CPU architectures."""
+
+    @abstractmethod
+    def slot_seconds(self, campaign_id: int) -> float:
+        """Seconds that workers held jobs of a campaign, up to now."""
 
     @abstractmethod
     def measurement(self, uid: str) -> Measurement:

@@ -9,6 +9,7 @@ from datetime import datetime
 from db import MISSED, CampaignSpec, CpuArch, Schedule, Store, StoredModelVersion
 from scheduler.campaigns import register_tasks
 from scheduler.nightly.cron import due
+from scheduler.nightly.drift import drifted
 from scheduler.nightly.plan import Need, Wanted, need_of, plan
 from scheduler.nightly.spec import NightSpec
 from scheduler.nightly.watch import pick_up
@@ -141,8 +142,10 @@ def _wanted(
     for arch in archs:
         current = store.best_records(every, arch.name, key)
         ever = store.best_records(every, arch.name, None)
+        standings = store.standings(every, arch.name, key)
+        slower = {digest for digest, standing in standings.items() if drifted(standing)}
         for bucket, digests in workloads.items():
-            need = need_of(digests, current, ever, now=now, stale_days=spec.stale_days)
+            need = need_of(digests, current, ever, slower, now=now, stale_days=spec.stale_days)
             share = version.traffic.get(bucket, 1.0 / len(workloads))
             wanted.append(Wanted(version.model, version.id, arch.name, bucket, share, need))
     return wanted

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import IntEnum
@@ -15,9 +15,9 @@ from scheduler.policy.fair import Claim, in_fair_order, split_trials
 class Need(IntEnum):
     """How much a bucket needs tuning; more first."""
 
-    #: Every workload has a recent record of the present toolchain.
+    #: Every workload has a recent record of the present toolchain that still holds.
     KNOWN = 0
-    #: A record is old, or only of an earlier toolchain.
+    #: A record is old, has drifted, or is only of an earlier toolchain.
     STALE = 1
     #: A workload has no record at all.
     NEW = 2
@@ -45,6 +45,7 @@ def need_of(
     workloads: Sequence[str],
     current: Mapping[str, BestRecord],
     ever: Mapping[str, BestRecord],
+    drifted: Collection[str] = (),
     *,
     now: datetime,
     stale_days: float,
@@ -57,11 +58,15 @@ def need_of(
         Digests of the bucket's workloads.
     current, ever
         Best records by digest: of the present toolchain, and of any.
+    drifted
+        Digests of those whose record has become slower than its host.
     """
     if any(digest not in ever for digest in workloads):
         return Need.NEW
     oldest = now - timedelta(days=stale_days)
-    fresh = all(d in current and current[d].recorded_at >= oldest for d in workloads)
+    fresh = all(
+        d in current and current[d].recorded_at >= oldest and d not in drifted for d in workloads
+    )
     return Need.KNOWN if fresh else Need.STALE
 
 

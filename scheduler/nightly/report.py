@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
-from db import Change, JobAction, JobProgress, JobState, Store
+from db import Change, JobProgress, JobState, Store
 
 #: Changes of less than this are noise.
 NOISE = 0.01
@@ -53,7 +52,7 @@ def report(store: Store, campaign_id: int) -> Report:
     end = progress.finished_at or store.now()
     # A record of the campaign's first moment is one of the campaign.
     changes = store.compare(progress.started_at - timedelta(milliseconds=1), end)
-    ours = _workloads(store, jobs)
+    ours = store.campaign_workloads(campaign_id)
     changes = [c for c in changes if (c.workload, c.arch) in ours]
     speedups = [(c, c.speedup) for c in changes if c.speedup is not None]
     return Report(
@@ -77,26 +76,6 @@ def report(store: Store, campaign_id: int) -> Report:
             measured=progress.measurements,
             failed=sum(progress.errors.values()),
             hours=(end - progress.started_at).total_seconds() / 3600.0,
-            slot_hours=sum(_held(store, p, end) for p in jobs) / 3600.0,
+            slot_hours=store.slot_seconds(campaign_id) / 3600.0,
         ),
     )
-
-
-def _workloads(store: Store, jobs: Sequence[JobProgress]) -> set[tuple[str, str]]:
-    return {
-        (task.workload.digest, p.job.arch)
-        for p in jobs
-        for task in store.tasks(p.job.model_version, p.job.arch, p.job.bucket)
-    }
-
-
-def _held(store: Store, progress: JobProgress, end: datetime) -> float:
-    """Seconds that workers held a job."""
-    total, since = 0.0, None
-    for event in store.events(progress.job.id):
-        if event.action is JobAction.CLAIM:
-            since = event.at
-        elif since is not None:
-            total += (event.at - since).total_seconds()
-            since = None
-    return total if since is None else total + max(0.0, (end - since).total_seconds())

@@ -121,3 +121,56 @@ class ReportConformance(Conformance):
         assert stats.first_measured_at is not None
         assert stats.last_measured_at is not None
         assert stats.first_measured_at <= stats.last_measured_at
+
+    def test_what_a_campaign_is_about(self, world: World) -> None:
+        campaign = world.campaign(16, 64)
+        assert world.store.campaign_workloads(campaign) == {(workload().digest, ARCH.name)}
+        assert world.store.campaign_workloads(campaign + 1) == set()
+
+    def test_slots_are_counted_while_jobs_are_held(self, world: World) -> None:
+        store = world.store
+        campaign, other = world.campaign(16, 64), world.campaign(32)
+        assert store.slot_seconds(campaign) == 0.0
+        first = store.claim_job("w1", campaign_id=campaign)
+        second = store.claim_job("w2", campaign_id=campaign)
+        assert first is not None
+        assert second is not None
+        time.sleep(0.1)
+        store.release(first)
+        held = store.slot_seconds(campaign)
+        assert held >= 0.2, "one job was held for as long as the other"
+        time.sleep(0.1)
+        store.finish(second)
+        ended = store.slot_seconds(campaign)
+        assert ended >= held + 0.1
+        time.sleep(0.02)
+        assert store.slot_seconds(campaign) == ended
+        assert store.slot_seconds(other) == 0.0
+
+    def test_how_a_record_did_lately(self, world: World) -> None:
+        store = world.store
+
+        def looks(name: str = TOOLCHAIN.key) -> list[float]:
+            found = store.standings([workload().digest], ARCH.name, name)
+            return [look.secs for s in found.values() for look in s.looks]
+
+        assert looks() == []
+        best = measurement(1, secs=1.0)
+        _promote(store, best)
+        assert looks() == [best.median]
+        # Elsewhere, of another candidate, or failed: no look at this record.
+        store.add_measurements(
+            [
+                measurement(1, attempt=2, secs=9.0, host="host2"),
+                measurement(2, secs=9.0),
+                measurement(1, attempt=3, secs=None),
+            ]
+        )
+        assert looks() == [best.median]
+        for attempt, secs in ((4, 2.0), (5, 3.0)):
+            store.add_measurements([measurement(1, attempt=attempt, secs=secs)])
+        assert looks() == pytest.approx([3.03, 2.02])
+        (standing,) = store.standings([workload().digest], ARCH.name, TOOLCHAIN.key).values()
+        assert standing.host == "host1"
+        assert standing.looks[0].calibration["fma_gflops"] == 118.0
+        assert looks(OTHER_TOOLCHAIN.key) == looks("unknown") == []

@@ -31,6 +31,13 @@ def test_need(current: dict[str, BestRecord], ever: dict[str, BestRecord], need:
     assert need_of(["a", "b"], current, ever, now=NOW, stale_days=30.0) is need
 
 
+def test_a_drifted_record_is_stale() -> None:
+    records = {"a": record(1), "b": record(2)}
+    need = need_of(["a", "b"], records, records, {"b"}, now=NOW, stale_days=30.0)
+    assert need is Need.STALE
+    assert need_of(["a"], records, records, {"b"}, now=NOW, stale_days=30.0) is Need.KNOWN
+
+
 def wanted(model: str, bucket: int, need: Need, share: float = 0.5) -> Wanted:
     return Wanted(model, ord(model), "znver4", bucket, share, need)
 
