@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import threading
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import ray
@@ -13,6 +14,7 @@ from db import open_store
 from workers.builders import SLOT_RESOURCE, RemoteBuilder, builds_per_slot
 from workers.logs import log_to
 from workers.tools import LocalTools, ToolMaker, Tools
+from workers.waiting import tools_when_free
 from workers.worker import Left, WorkerOptions, serve_campaign
 
 #: Seconds that a worker keeps trying while the database is away; its measurements wait meanwhile.
@@ -36,14 +38,20 @@ class TuneWorker:
         options = dataclasses.replace(
             self._options, labels={**self._options.labels, "ray_node": node}
         )
+        stop = self._stopping.is_set
+        tools = tools_when_free(
+            partial(self._tools, node), self._store, campaign_id, archs, should_stop=stop
+        )
+        if tools is None:
+            return Left("it was told to stop while it waited for a core", node=node)
         left = serve_campaign(
             self._store,
             campaign_id,
             archs=archs,
-            tools=self._tools(node),
+            tools=tools,
             options=options,
             worker=worker,
-            should_stop=self._stopping.is_set,
+            should_stop=stop,
         )
         return dataclasses.replace(left, node=node)
 

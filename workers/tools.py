@@ -70,8 +70,7 @@ class LocalTools:
         claim = CoreClaim.first_free(wanted)
         if claim is None:
             raise NoFreeCore(
-                f"other workers of this host measure on {_listed(wanted)}; stop them, or start "
-                "this node with fewer slots"
+                f"other workers of this host measure on {_listed(wanted)}"
             )
         options = dataclasses.replace(
             self.measure, core=claim.core, build_cores=plan.building or (claim.core,)

@@ -19,14 +19,17 @@ def measure(ctx: click.Context, uid: str, as_json: bool) -> None:
     """
     from scheduler.cli.output import print_json
     from scheduler.display.text import gain, latency
-    from workers.tools import LocalTools
+    from workers.tools import LocalTools, NoFreeCore
 
     with read_store(ctx) as store:
         stored = store.measurement(uid)
         workload = store.workloads([stored.workload])[stored.workload]
         arch = next(a for a in store.archs() if a.name == stored.arch)
     require_runnable([arch], f"measure it on a machine that is a {arch.name}")
-    tools = LocalTools()()
+    try:
+        tools = LocalTools()()
+    except NoFreeCore as error:
+        raise click.ClickException(f"{error}; try again when they are done") from error
     try:
         # `Measurement` allows any knob value; those of templates are numbers.
         built = tools.builder.build(workload.tir, arch, config=stored.config, trace=stored.trace)

@@ -14,6 +14,7 @@ from scheduler.executors.base import (
     runnable_archs,
 )
 from workers.tools import ToolMaker
+from workers.waiting import tools_when_free
 from workers.worker import Left, WorkerOptions, serve_campaign
 
 
@@ -37,14 +38,21 @@ class InProcessExecutor(Executor):
         self._thread.start()
 
     def _serve(self) -> None:
+        stop = self._stopping.is_set
         try:
+            archs = runnable_archs(self._store)
+            tools = tools_when_free(
+                self._make_tools, self._store, self._campaign, archs, should_stop=stop
+            )
+            if tools is None:
+                return
             self._left = serve_campaign(
                 self._store,
                 self._campaign,
-                archs=runnable_archs(self._store),
-                tools=self._make_tools(),
+                archs=archs,
+                tools=tools,
                 options=self._options,
-                should_stop=self._stopping.is_set,
+                should_stop=stop,
             )
         except BaseException as error:  # Reported by poll, in the caller's thread.
             self._error = error

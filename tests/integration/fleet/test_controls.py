@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import threading
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ from scheduler.metrics import METRICS, serve_metrics
 from tests.integration.fleet.campaigns import AVX512, EAGER, campaign_of, wait_until
 from workers.logs import get_logger, log_to
 from workers.replay import ReplayTools
+from workers.tools import NoFreeCore, Tools
 from workers.worker import serve_campaign
 
 
@@ -172,3 +174,35 @@ def test_logs_are_json_with_the_ids(store: Store, url: str, logs: io.StringIO) -
     assert events["job ended"]["campaign"] == campaign
     assert events["by the way"]["level"] == "warning"
     assert events["worker left"]["measured"] >= 12
+
+
+def test_a_campaign_waits_for_a_core_that_another_one_measures_on(store: Store, url: str) -> None:
+    campaign = campaign_of(store, buckets=(8,))
+    free = threading.Event()
+
+    def make() -> Tools:
+        if not free.is_set():
+            raise NoFreeCore("other workers of this host measure on core 1")
+        return ReplayTools()()
+
+    executor = make_executor("inprocess", db_url=url, make_tools=make, options=EAGER)
+    with executor:
+        executor.start(campaign)
+        expected = "waits for a core: other workers of this host measure on core 1"
+        wait_until(lambda: store.job_progress(campaign)[0].job.reason == expected, "the job to say why")
+        executor.poll()
+        free.set()
+        wait_until(lambda: store.job_progress(campaign)[0].job.state is JobState.DONE, "the campaign")
+    assert store.job_progress(campaign)[0].job.reason != expected
+
+
+def test_a_campaign_that_waits_for_a_core_can_be_stopped(store: Store, url: str) -> None:
+    campaign = campaign_of(store, buckets=(8,))
+
+    def make() -> Tools:
+        raise NoFreeCore("taken")
+
+    with make_executor("inprocess", db_url=url, make_tools=make, options=EAGER) as executor:
+        executor.start(campaign)
+        wait_until(lambda: store.job_progress(campaign)[0].job.reason != "", "the job to say why")
+    assert store.job_progress(campaign)[0].job.state is JobState.QUEUED
