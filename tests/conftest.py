@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -13,11 +16,37 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # What one host has once, such as the locks on its cores, each process has for itself. The name
+    # is short: that of a socket in it must be.
+    os.environ["TMPDIR"] = tempfile.tempdir = tempfile.mkdtemp(prefix="tf-")
+    Path(tempfile.tempdir).chmod(0o755)
+    atexit.register(shutil.rmtree, tempfile.tempdir, ignore_errors=True)
+
+#: Folders whose tests share something that is slow to start, in the order in which they begin:
+#: what takes longest comes first.
+_TOGETHER = ("cluster", "integration/dashboards", "browser")
+_TESTS = Path(__file__).parent
+
 # Compilers and shared machines make single examples slow now and then; that is no failure.
 settings.register_profile("default", deadline=None)
 # A change fails or passes the same way however often it is tried.
 settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "default")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep together what shares a server, and the tests of a file, in one process."""
+
+    def place(item: pytest.Item) -> int:
+        folder = item.path.parent.relative_to(_TESTS).as_posix()
+        return next((i for i, name in enumerate(_TOGETHER) if name == folder), len(_TOGETHER))
+
+    for item in items:
+        at = place(item)
+        group = str(item.path) if at == len(_TOGETHER) else _TOGETHER[at]
+        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=place)
 
 
 @pytest.fixture(scope="session", autouse=True)
