@@ -1,0 +1,103 @@
+"""How much a busy builder on the other cores shifts what is measured.
+
+    python -m benchmarks.fleet.beside --rounds 9
+
+Kernels bound by multiply-adds, by the caches and by memory are measured as a worker measures them,
+in turns with the builder idle and with it compiling without a pause. What a bare loop of
+multiply-adds from registers loses to the same builder is the part that is the machine's own: cores
+that are threads of one, or that share a clock.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import tvm
+
+from benchmarks._layers import Layer
+from tuner.arch import host_arch, simd_of
+from tuner.measure import LocalBuilder, LocalMeasurer, MeasureOptions
+from tuner.templates import template_for
+from tuner.workloads import facts_of
+from workers.cores import physical_cores, plan_cores
+
+#: Layers by what binds them: registers, the second cache level, the third or memory.
+LAYERS = (Layer(64, 256, 256), Layer(16, 512, 512), Layer(16, 1024, 1024))
+
+
+@contextmanager
+def busy(builder: LocalBuilder, layer: Layer) -> Iterator[None]:
+    """Compile on the building cores, one configuration after the other."""
+    func, arch = layer.function(), host_arch()
+    facts = facts_of(func)
+    configs = template_for(facts).space(facts, simd_of(arch)).configs
+    tir, stop = tvm.ir.save_json(func), threading.Event()
+
+    def work() -> None:
+        while not stop.is_set():
+            for config in configs:
+                if stop.is_set():
+                    return
+                builder.build(tir, arch, config=config, trace=None)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--rounds", type=int, default=9, help="of idle and busy, in turns")
+    given = parser.parse_args()
+    arch, plan = host_arch(), plan_cores(1, physical_cores())
+    if not plan.building:
+        parser.error("this host has one core: there is none to build on beside it")
+    options = MeasureOptions(core=plan.measuring[0], build_cores=plan.building)
+    builder, measurer = LocalBuilder(options), LocalMeasurer(options)
+    kernels = []
+    for layer in LAYERS:
+        tir = layer.workload().tir
+        built = builder.build(tir, arch, config=None, trace=None)
+        if built.code is None:
+            raise RuntimeError(f"{layer} does not build: {built.failure}")
+        kernels.append((layer, tir, built.code))
+    idle: dict[str, list[float]] = {}
+    beside: dict[str, list[float]] = {}
+
+    def take(into: dict[str, list[float]]) -> None:
+        for layer, tir, code in kernels:
+            ran = measurer.run(layer.workload().digest, tir, code, best=None)
+            into.setdefault(str(layer), []).append(ran.median)
+        into.setdefault("fma", []).append(1.0 / measurer.calibrate()["fma_gflops"])
+
+    try:
+        take({})
+        for _ in range(given.rounds):
+            take(idle)
+            with busy(builder, LAYERS[0]):
+                take(beside)
+    finally:
+        builder.close()
+        measurer.close()
+    print(f"{'kernel':28}{'idle us':>10}{'busy us':>10}{'shift':>9}{'of pairs':>10}")
+    for name, alone in idle.items():
+        pairs = [b / a for a, b in zip(alone, beside[name], strict=True)]
+        before, after = statistics.median(alone), statistics.median(beside[name])
+        if name == "fma":
+            shown = f"{'multiply-adds alone':28}{'':10}{'':10}"
+        else:
+            shown = f"{name:28}{1e6 * before:10.2f}{1e6 * after:10.2f}"
+        print(f"{shown}{after / before - 1.0:9.1%}{statistics.median(pairs) - 1.0:10.1%}")
+
+
+if __name__ == "__main__":
+    main()
