@@ -57,29 +57,37 @@ def _run(space: Space, searcher: str, seed: int, model: CostModel | None) -> tup
 def replay(
     store: Store, found: Sequence[Space], searchers: Sequence[str], seeds: int
 ) -> dict[tuple[str, str], list[Effort]]:
-    """Effort by (searcher, ``cold`` or ``warm``), one for each space."""
+    """Effort by searcher and what it knew before, one for each space.
+
+    ``cold``: nothing; ``warm``: other workloads; ``from other CPU``: this one on others, too.
+    """
     efforts: dict[tuple[str, str], list[Effort]] = {}
     for space in found:
-        prior = model_without(store, space, limit=MOST_LESSONS)
+        priors = {
+            "warm": model_without(store, space, limit=MOST_LESSONS),
+            "from other CPU": model_without(store, space, limit=MOST_LESSONS, elsewhere=True),
+        }
         for searcher in searchers:
             efforts.setdefault((searcher, "cold"), []).append(effort(space, searcher, seeds, None))
-        if prior is not None:
+        for start, prior in priors.items():
             # Only one of the searchers listens to what others taught.
-            efforts.setdefault(("xgb", "warm"), []).append(effort(space, "xgb", seeds, prior))
+            if prior is not None:
+                efforts.setdefault(("xgb", start), []).append(effort(space, "xgb", seeds, prior))
     return efforts
 
 
 def print_replay(efforts: dict[tuple[str, str], list[Effort]]) -> None:
     """Print one line per searcher."""
     cold = efforts["xgb", "cold"]
-    print(f"{'searcher':14}{'spaces':>8}{'trials':>9}{'seconds':>9}{'own %':>8}{'x cold xgb':>12}")
+    print(f"{'searcher':20}{'spaces':>8}{'trials':>9}{'seconds':>9}{'own %':>8}{'x cold xgb':>12}")
     for (searcher, start), all_of_it in efforts.items():
         trials, secs, own = (
             statistics.mean(column)
             for column in zip(*((e.trials, e.secs, e.own_secs) for e in all_of_it), strict=True)
         )
         ratio = trials / statistics.mean(e.trials for e in cold)
+        name = f"{searcher}, {start}"
         print(
-            f"{searcher + ', ' + start:14}{len(all_of_it):>8}{trials:>9.1f}{secs:>9.2f}"
+            f"{name:20}{len(all_of_it):>8}{trials:>9.1f}{secs:>9.2f}"
             f"{100 * own / secs:>8.1f}{ratio:>12.2f}"
         )

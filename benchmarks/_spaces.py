@@ -177,17 +177,24 @@ def spaces(store: Store, *, smallest: int) -> Iterator[Space]:
             yield Space(workload, arch, facts, measured, trial)
 
 
-def lessons_without(store: Store, space: Space, *, limit: int = 100_000) -> list[Lesson]:
-    """All that is known of a kind, but for one workload on whatever architecture."""
+def lessons_without(
+    store: Store, space: Space, *, elsewhere: bool = False, limit: int = 100_000
+) -> list[Lesson]:
+    """All that is known of a kind but of one workload; `elsewhere`: of it on this CPU alone."""
     kind, flops = space.workload.op_kind, space.workload.flops
     return [
         one
         for one in store.lessons(kind, flops, limit=limit)
-        if one.workload != space.workload.digest
+        if one.workload != space.workload.digest or (elsewhere and one.arch != space.arch.name)
     ]
 
 
-def model_without(store: Store, space: Space, *, limit: int) -> CostModel | None:
-    """The model that a night would have on its first sight of a workload."""
-    data = dataset(store, lessons_without(store, space)[:limit])
+def model_without(
+    store: Store, space: Space, *, limit: int, elsewhere: bool = False
+) -> CostModel | None:
+    """The model that a night would have on its first sight of a workload.
+
+    With `elsewhere` its first sight on this CPU: what other CPUs taught of it counts.
+    """
+    data = dataset(store, lessons_without(store, space, elsewhere=elsewhere)[:limit])
     return fit(data.table, data.secs, data.groups) if data.groups else None

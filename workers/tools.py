@@ -69,9 +69,7 @@ class LocalTools:
         wanted = plan.measuring if self.measure.core is None else (self.measure.core,)
         claim = CoreClaim.first_free(wanted)
         if claim is None:
-            raise NoFreeCore(
-                f"other workers of this host measure on {_listed(wanted)}"
-            )
+            raise NoFreeCore(f"other workers of this host measure on {_listed(wanted)}")
         options = dataclasses.replace(
             self.measure, core=claim.core, build_cores=plan.building or (claim.core,)
         )

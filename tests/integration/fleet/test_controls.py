@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner
 from prometheus_client.parser import text_string_to_metric_families
 
-from db import CampaignState, JobState, Store, WorkerInfo
+from db import CampaignState, Job, JobState, Store, WorkerInfo
 from scheduler.cli import cli
 from scheduler.errors import ExecutorError
 from scheduler.executors import make_executor
@@ -180,6 +180,9 @@ def test_a_campaign_waits_for_a_core_that_another_one_measures_on(store: Store, 
     campaign = campaign_of(store, buckets=(8,))
     free = threading.Event()
 
+    def job() -> Job:
+        return store.job_progress(campaign)[0].job
+
     def make() -> Tools:
         if not free.is_set():
             raise NoFreeCore("other workers of this host measure on core 1")
@@ -189,11 +192,11 @@ def test_a_campaign_waits_for_a_core_that_another_one_measures_on(store: Store, 
     with executor:
         executor.start(campaign)
         expected = "waits for a core: other workers of this host measure on core 1"
-        wait_until(lambda: store.job_progress(campaign)[0].job.reason == expected, "the job to say why")
+        wait_until(lambda: job().reason == expected, "the job to say why")
         executor.poll()
         free.set()
-        wait_until(lambda: store.job_progress(campaign)[0].job.state is JobState.DONE, "the campaign")
-    assert store.job_progress(campaign)[0].job.reason != expected
+        wait_until(lambda: job().state is JobState.DONE, "the campaign")
+    assert job().reason != expected
 
 
 def test_a_campaign_that_waits_for_a_core_can_be_stopped(store: Store, url: str) -> None:
