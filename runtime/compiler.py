@@ -41,6 +41,8 @@ class CompiledBucket:
     report: BucketReport
     #: Seconds of one call, measured when it was compiled.
     seconds: float
+    #: What `runner` was loaded from.
+    code: ProgramCode | MachineCode
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,8 @@ class BucketCompiler:
             kept = self._cache.get(self._key(batch, some, records))
             if kept is not None:
                 report = replace(kept.report, cached=True)
-                found[batch] = CompiledBucket(batch, self._load(kept.code), report, kept.seconds)
+                runner = self._load(kept.code)
+                found[batch] = CompiledBucket(batch, runner, report, kept.seconds, kept.code)
         return found
 
     def compile(self, batch: int, weights: PackedWeights) -> CompiledBucket:
@@ -177,7 +180,7 @@ class BucketCompiler:
         self._cache.put(workloads_key(self._graph, batch), workloads)
         self._cache.put(key, _Kept(code, report, seconds))
         self._fresh[batch] = key, code
-        return CompiledBucket(batch, runner, report, seconds)
+        return CompiledBucket(batch, runner, report, seconds, code)
 
     def _generate(self, mod: tvm.IRModule, batch: int) -> ProgramCode | MachineCode:
         try:

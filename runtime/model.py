@@ -87,6 +87,16 @@ class Model:
         return dict(self._served.version.schema.expected)
 
     @property
+    def arch(self) -> str:
+        """Name of the CPU architecture that it is compiled for."""
+        return self._arch
+
+    @property
+    def served(self) -> Served:
+        """The code and the weights of this moment, which belong together."""
+        return self._served
+
+    @property
     def weight_bytes(self) -> int:
         """Memory that the packed weights take, in bytes."""
         return self._served.weights.nbytes

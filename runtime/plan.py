@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 #: Batches up to this many of the largest bucket are planned exactly.
-_EXACT = 2
+EXACT = 2
 #: In place of a bucket: code that takes any batch.
 OPEN = 0
 
@@ -36,7 +36,7 @@ class Planner:
         #: The bucket whose rows are cheapest.
         self._cheapest = min(costs, key=lambda bucket: (costs[bucket] / bucket, bucket))
         #: For each batch, the least time and the bucket of its first piece.
-        for batch in range(1, _EXACT * self._largest + 1):
+        for batch in range(1, EXACT * self._largest + 1):
             self._best.append(
                 min(
                     (cost + self._best[max(0, batch - bucket)][0], -bucket)

@@ -13,6 +13,7 @@ from tvm import tirx
 
 from runtime.arenas import ARENAS
 from runtime.program.checks import check_function
+from runtime.program.contract import contract
 from runtime.program.entry import KERNELS, SCORE, STATUS_BYTES, EntryBuilder, Layout, StagedInput
 from runtime.program.graph import Graph, NotStraight, Source, read_graph
 from runtime.program.kernels import build_kernel, generate
@@ -101,7 +102,8 @@ def build_program(
     kernels = dict(zip(funcs, built, strict=True))
     layout = _layout(graph, inputs, batch, {n: k.scratch for n, k in kernels.items()})
     entry = generate(EntryBuilder(batch, graph, layout, kernels).build(target), target)
-    library = link([entry, *(kernel.code for kernel in kernels.values())])
+    said = contract(batch, model, graph, layout.size)
+    library = link([entry, *(kernel.code for kernel in kernels.values())], said)
     return ProgramCode(batch, library, tuple(graph.constants), layout.size)
 
 

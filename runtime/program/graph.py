@@ -67,8 +67,13 @@ class Graph:
     constants: list[np.ndarray] = field(default_factory=list)
     #: Activations so far.
     activations: int = 0
-    #: Weights that ``main`` takes.
-    weights: int = 0
+    #: Size in bytes of each weight that ``main`` takes.
+    weight_bytes: list[int] = field(default_factory=list)
+
+    @property
+    def weights(self) -> int:
+        """Weights that ``main`` takes."""
+        return len(self.weight_bytes)
 
 
 def read_graph(mod: tvm.IRModule, num_inputs: int) -> Graph:
@@ -90,12 +95,14 @@ class _Reader:
     def __init__(self, mod: tvm.IRModule, num_inputs: int) -> None:
         self._mod = mod
         self._main = mod["main"]
-        self._graph = Graph(weights=len(self._main.params) - num_inputs)
+        self._graph = Graph()
         self._bound: dict[relax.Var, _Bound] = {}
         for i, var in enumerate(self._main.params):
             is_input = i < num_inputs
             source, index = (Source.INPUT, i) if is_input else (Source.WEIGHT, i - num_inputs)
             size = 0 if is_input else _nbytes(var.ty)
+            if not is_input:
+                self._graph.weight_bytes.append(size)
             self._bound[var] = Value(source, index, size)
 
     def read(self) -> Graph:

@@ -34,6 +34,8 @@ COMMANDS: Mapping[str, str] = {
     "drain": "scheduler.cli.campaign:drain",
     "dashboard": "scheduler.cli.dashboard:dashboard",
     "report": "scheduler.cli.dashboard:report",
+    "export": "scheduler.cli.export:export",
+    "rollback": "scheduler.cli.export:rollback",
     "measure": "scheduler.cli.measure:measure",
     "metrics": "scheduler.cli.metrics:metrics",
     "worker": "scheduler.cli.worker:worker",

@@ -1,0 +1,44 @@
+#include "arena.hpp"
+
+#include <sys/mman.h>
+
+#include "tunefleet/model.hpp"
+
+namespace tunefleet {
+namespace {
+
+struct Arena {
+  void* data = nullptr;
+  size_t size = 0;
+
+  void release() noexcept {
+    if (data != nullptr) ::munmap(data, size);
+    data = nullptr;
+    size = 0;
+  }
+  ~Arena() { release(); }
+};
+
+thread_local Arena arena;
+
+}  // namespace
+
+void* thread_arena(size_t bytes) noexcept {
+  if (arena.size >= bytes && arena.data != nullptr) return arena.data;
+  arena.release();
+  // Models are called in turns: room to spare keeps each from replacing the other's arena.
+  constexpr size_t kPage = 2u << 20;
+  const size_t size = (bytes + kPage) / kPage * kPage;
+  void* data = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (data == MAP_FAILED) return nullptr;
+  ::madvise(data, size, MADV_HUGEPAGE);
+  arena.data = data;
+  arena.size = size;
+  return data;
+}
+
+size_t thread_arena_size() noexcept { return arena.size; }
+
+void release_arena() noexcept { arena.release(); }
+
+}  // namespace tunefleet
