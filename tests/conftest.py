@@ -25,7 +25,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 
 #: Folders whose tests share something that is slow to start, in the order in which they begin:
 #: what takes longest comes first.
-_TOGETHER = ("cluster", "integration/dashboards", "browser")
+_TOGETHER = ("cluster", "integration/serving", "integration/dashboards", "browser")
 _TESTS = Path(__file__).parent
 
 # Compilers and shared machines make single examples slow now and then; that is no failure.
