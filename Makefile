@@ -26,7 +26,7 @@ demo: $(READY) ## the whole story on this machine; ARGS="--model model.pt2" for 
 
 .PHONY: test
 test: lint ## lint, then every test; ARGS="-k name" for some
-	@$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadgroup --no-loadscope-reorder $(ARGS)
+	@$(BIN)/python -m pytest -n logical --maxprocesses 4 --no-loadscope-reorder $(ARGS)
 
 .PHONY: lint
 lint: $(READY) ## style, types and layers

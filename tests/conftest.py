@@ -7,6 +7,7 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -36,17 +37,26 @@ settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep together what shares a server, and the tests of a file, in one process."""
+    """Begin with what takes longest."""
+    items.sort(key=lambda item: _place(item.path.parent.relative_to(_TESTS).as_posix()))
 
-    def place(item: pytest.Item) -> int:
-        folder = item.path.parent.relative_to(_TESTS).as_posix()
-        return next((i for i, name in enumerate(_TOGETHER) if name == folder), len(_TOGETHER))
 
-    for item in items:
-        at = place(item)
-        group = str(item.path) if at == len(_TOGETHER) else _TOGETHER[at]
-        item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=place)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Keep together, in one process, what shares a server, and the tests of a file."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    def group(nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        folder = Path(file).parent.relative_to(_TESTS.name).as_posix()
+        return folder if folder in _TOGETHER else file
+
+    scheduler = LoadScopeScheduling(config, log)
+    scheduler._split_scope = group
+    return scheduler
+
+
+def _place(folder: str) -> int:
+    return _TOGETHER.index(folder) if folder in _TOGETHER else len(_TOGETHER)
 
 
 @pytest.fixture(scope="session", autouse=True)
