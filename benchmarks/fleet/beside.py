@@ -65,8 +65,9 @@ def main() -> None:
     builder, measurer = LocalBuilder(options), LocalMeasurer(options)
     kernels = []
     for layer in LAYERS:
-        tir = layer.workload().tir
-        built = builder.build(tir, arch, config=None, trace=None)
+        tir, facts = layer.workload().tir, facts_of(layer.function())
+        config = template_for(facts).default(facts, simd_of(arch))
+        built = builder.build(tir, arch, config=config, trace=None)
         if built.code is None:
             raise RuntimeError(f"{layer} does not build: {built.failure}")
         kernels.append((layer, tir, built.code))
