@@ -27,7 +27,6 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 #: Folders whose tests share something that is slow to start, in the order in which they begin:
 #: what takes longest comes first.
 _TOGETHER = ("cluster", "integration/serving", "integration/dashboards", "browser")
-_TESTS = Path(__file__).parent
 
 # Compilers and shared machines make single examples slow now and then; that is no failure.
 settings.register_profile("default", deadline=None)
@@ -38,7 +37,7 @@ settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes longest."""
-    items.sort(key=lambda item: _place(item.path.parent.relative_to(_TESTS).as_posix()))
+    items.sort(key=lambda item: _place(_folder(item.nodeid)))
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
@@ -46,13 +45,17 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     from xdist.scheduler import LoadScopeScheduling
 
     def group(nodeid: str) -> str:
-        file = nodeid.partition("::")[0]
-        folder = Path(file).parent.relative_to(_TESTS.name).as_posix()
-        return folder if folder in _TOGETHER else file
+        folder = _folder(nodeid)
+        return folder if folder in _TOGETHER else nodeid.partition("::")[0]
 
     scheduler = LoadScopeScheduling(config, log)
     scheduler._split_scope = group
     return scheduler
+
+
+def _folder(nodeid: str) -> str:
+    """Of a test, below `tests`."""
+    return Path(nodeid.partition("::")[0]).parent.relative_to("tests").as_posix()
 
 
 def _place(folder: str) -> int:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import fcntl
-import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
+
+from tests.debian import install as install_packages
+from tests.debian import run
 
 _ROOT = Path(__file__).parents[1]
 _SOURCE = _ROOT / "runtime" / "cpp"
@@ -58,30 +59,14 @@ def install(folder: Path, to: Path) -> Path:
     return to
 
 
-def run(*command: str | Path) -> str:
-    """Run a command; returns what it printed.
-
-    Raises
-    ------
-    RuntimeError
-        If it fails; with what it had to say.
-    """
-    words = [str(word) for word in command]
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
-    if done.returncode:
-        said = (done.stdout + done.stderr).strip()[-4000:]
-        raise RuntimeError(f"{' '.join(words)} ended with {done.returncode}:\n{said}")
-    return done.stdout
-
-
 def _require_tools() -> None:
-    missing = [package for found, package in _PACKAGES.items() if not _there(found)]
-    if missing and os.geteuid() == 0 and shutil.which("apt-get"):
-        run("apt-get", "-q", "update")
-        run("apt-get", "-q", "install", "-y", "--no-install-recommends", *missing)
-        missing = [package for found, package in _PACKAGES.items() if not _there(found)]
-    if missing:
+    install_packages(_missing())
+    if missing := _missing():
         raise RuntimeError(f"the C++ host needs packages: apt-get install {' '.join(missing)}")
+
+
+def _missing() -> list[str]:
+    return [package for found, package in _PACKAGES.items() if not _there(found)]
 
 
 def _there(what: str) -> bool:

@@ -13,7 +13,8 @@ from tempfile import TemporaryDirectory
 
 from benchmarks.serving._bundles import two_versions
 from runtime import Engine
-from tests.host import build, run
+from tests.debian import run
+from tests.host import build
 from tuner.arch import host_arch
 from tuner.measure.process import THREADS
 

@@ -13,7 +13,7 @@ from db.errors import NotFound
 from db.schema import catalog, queue, records
 from db.store._moves import jobs
 from db.store._part import Part, Row, Select
-from db.store._rows import job_query, to_job
+from db.store._rows import job_query, tasks_of_jobs, to_job
 
 campaigns = queue.campaigns
 counts = queue.job_counts
@@ -129,14 +129,7 @@ def _totals(condition: sa.ColumnElement[bool]) -> Select:
             sa.func.sum(tasks.c.calls * fastest.c.default_secs).label("default_total"),
         )
         .select_from(jobs)
-        .join(
-            tasks,
-            sa.and_(
-                tasks.c.model_version_id == jobs.c.model_version_id,
-                tasks.c.arch_id == jobs.c.arch_id,
-                tasks.c.bucket == jobs.c.bucket,
-            ),
-        )
+        .join(tasks, tasks_of_jobs())
         .outerjoin(
             fastest,
             sa.and_(

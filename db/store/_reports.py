@@ -15,6 +15,7 @@ from db.schema import HEAD, catalog, metadata, queue, records
 from db.schema.clock import now
 from db.store._measurements import measurement_query, measurements, to_measurement
 from db.store._part import Part, Row, Select
+from db.store._rows import tasks_of_jobs
 
 promotions = records.promotions
 
@@ -84,14 +85,7 @@ class Reports(Part):
             sa.select(catalog.workloads.c.digest, catalog.cpu_archs.c.name)
             .distinct()
             .select_from(jobs)
-            .join(
-                tasks,
-                sa.and_(
-                    tasks.c.model_version_id == jobs.c.model_version_id,
-                    tasks.c.arch_id == jobs.c.arch_id,
-                    tasks.c.bucket == jobs.c.bucket,
-                ),
-            )
+            .join(tasks, tasks_of_jobs())
             .join(catalog.workloads, catalog.workloads.c.id == tasks.c.workload_id)
             .join(catalog.cpu_archs, catalog.cpu_archs.c.id == tasks.c.arch_id)
             .where(jobs.c.campaign_id == campaign_id)

@@ -86,3 +86,13 @@ def to_event(row: Row) -> Event:
         worker=row.worker,
         reason=row.reason,
     )
+
+
+def tasks_of_jobs() -> sa.ColumnElement[bool]:
+    """Joins jobs with the tasks of what they tune."""
+    jobs, tasks = queue.jobs, catalog.tasks
+    return sa.and_(
+        tasks.c.model_version_id == jobs.c.model_version_id,
+        tasks.c.arch_id == jobs.c.arch_id,
+        tasks.c.bucket == jobs.c.bucket,
+    )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
+
+from tests.debian import install
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 
@@ -17,12 +17,13 @@ def chromium() -> str:
     RuntimeError
         If there is none, and none can be installed: these tests never pass by not running.
     """
-    for name in _NAMES:
-        if found := shutil.which(name):
-            return found
-    if os.geteuid() == 0 and shutil.which("apt-get"):
-        for command in (["update"], ["install", "-y", "--no-install-recommends", "chromium"]):
-            subprocess.run(["apt-get", "-q", *command], check=True, capture_output=True)
-        if found := shutil.which("chromium"):
-            return found
+    if (found := _found()) is None:
+        install(["chromium"])
+        found = _found()
+    if found is not None:
+        return found
     raise RuntimeError("the browser tests need Chromium: apt-get install chromium")
+
+
+def _found() -> str | None:
+    return next(filter(None, map(shutil.which, _NAMES)), None)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from runtime import Model
 from runtime.bundle import BundleFolder
-from tests.host import build, run
+from tests.debian import run
+from tests.host import build
 from tests.integration.serving.conftest import Scorer, one_output, serve
 
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from runtime import Engine, Model
 from runtime.bundle import export
-from tests.host import run
+from tests.debian import run
 from tests.integration.serving.conftest import Refused, Scorer, one_output
 
 

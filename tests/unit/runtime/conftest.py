@@ -59,3 +59,26 @@ def torch_scores(path: Path, *inputs: np.ndarray) -> np.ndarray:
     with torch.no_grad():
         scores: np.ndarray = module(*(torch.tensor(x) for x in inputs)).numpy()
     return scores
+
+
+def open_bags() -> tuple[Any, tuple[Any, ...], Any]:
+    """A model whose shapes are all open, so that it has no program; an example, and its export."""
+    import torch
+    from torch import nn
+
+    class Bags(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.bag = nn.EmbeddingBag(20, 16, mode="sum")
+
+        def forward(self, ids: torch.Tensor, offsets: torch.Tensor) -> torch.Tensor:
+            return torch.relu(self.bag(ids, offsets))
+
+    count, bags = torch.export.Dim("count", min=1), torch.export.Dim("bags", min=1)
+    example = (torch.arange(6), torch.tensor([0, 2, 4]))
+    module = Bags().eval()
+    with torch.no_grad():
+        program = torch.export.export(
+            module, example, dynamic_shapes=({0: count}, {0: bags}), strict=False
+        )
+    return module, example, program

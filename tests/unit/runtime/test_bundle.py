@@ -16,6 +16,7 @@ from runtime.bundle import BundleError, BundleFolder, export
 from runtime.bundle.folder import MANIFEST, VERSIONS
 from runtime.bundle.manifest import plan_of
 from runtime.plan import Planner
+from tests.unit.runtime.conftest import open_bags
 
 
 def _manifest(folder: Path) -> dict[str, Any]:
@@ -166,20 +167,7 @@ def test_models_of_two_graphs_are_no_bundle(served: Model, engine: Engine, tmp_p
 
 
 def test_what_needs_the_virtual_machine_is_told(engine: Engine, tmp_path: Path) -> None:
-    class Bags(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.bag = nn.EmbeddingBag(20, 16, mode="sum")
-
-        def forward(self, ids: torch.Tensor, offsets: torch.Tensor) -> torch.Tensor:
-            return torch.relu(self.bag(ids, offsets))
-
-    count, bags = torch.export.Dim("count", min=1), torch.export.Dim("bags", min=1)
-    with torch.no_grad():
-        program = torch.export.export(
-            Bags().eval(), (torch.arange(6), torch.tensor([0, 2, 4])),
-            dynamic_shapes=({0: count}, {0: bags}), strict=False,
-        )  # fmt: skip
+    _, _, program = open_bags()
     with pytest.raises(BundleError, match=r"bucket 4 cannot be exported: .*serve this model from"):
         export([engine.load(program, buckets=(4,))], tmp_path)
     assert not (tmp_path / MANIFEST).exists()

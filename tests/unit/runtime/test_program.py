@@ -21,7 +21,7 @@ from runtime.program import Program, build_program
 from runtime.program.graph import Graph, Source, Step, Value
 from runtime.program.memory import plan_memory
 from runtime.weights import WeightSchema
-from tests.unit.runtime.conftest import torch_scores
+from tests.unit.runtime.conftest import open_bags, torch_scores
 
 
 @st.composite
@@ -123,21 +123,8 @@ def test_free_columns_hold_anything(net: tuple[Model, _Net]) -> None:
 
 
 def test_open_shapes_run_on_the_virtual_machine(engine: Engine) -> None:
-    class Bags(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.bag = nn.EmbeddingBag(20, 16, mode="sum")
-
-        def forward(self, ids: torch.Tensor, offsets: torch.Tensor) -> torch.Tensor:
-            return torch.relu(self.bag(ids, offsets))
-
-    count, bags = torch.export.Dim("count", min=1), torch.export.Dim("bags", min=1)
-    example = (torch.arange(6), torch.tensor([0, 2, 4]))
-    module = Bags().eval()
+    module, example, program = open_bags()
     with torch.no_grad():
-        program = torch.export.export(
-            module, example, dynamic_shapes=({0: count}, {0: bags}), strict=False
-        )
         expected = module(*example).numpy()
     model = engine.load(program, buckets=(4,))
     (bucket,) = model.report().buckets
