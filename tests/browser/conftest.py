@@ -1,4 +1,4 @@
-"""One browser for all tests, and a dashboard over the small fleet with a hostile name in it."""
+"""A browser for the tests of a file, and a dashboard over the small fleet with hostile names."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ from tests.site import OPTIONS, Site, serving
 PATIENCE_MS = 20_000
 
 
-@pytest.fixture(scope="session")
+# Not for the whole session: its event loop runs in this thread until it is closed, and no test
+# after it in this process could run one of its own.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         # Containers have no user namespaces for a sandbox; every page here is our own.

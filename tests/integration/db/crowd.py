@@ -10,11 +10,13 @@ import uuid
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
 from db import Lease, LeaseLost, Store, measurement_uid, open_store
 from db.testing.builders import digest, measurement
+from tests.children import start
 
 BATCH = 16
 
@@ -42,22 +44,13 @@ class Crowd:
             self._kill(child)
         self._alive = []
 
-    def _spawn(self) -> int:
-        log = self._folder / f"{uuid.uuid4().hex}.log"
-        child = os.fork()
-        if child:
-            return child
-        code = 1
-        try:
-            _work(self._url, log)
-        except BaseException as error:  # the child has nobody else to tell
-            os.write(2, f"worker: {type(error).__name__}: {error}\n".encode())
-        os._exit(code)
+    def _spawn(self) -> BaseProcess:
+        return start(_work, self._url, self._folder / f"{uuid.uuid4().hex}.log")
 
-    def _kill(self, child: int) -> None:
-        os.kill(child, signal.SIGKILL)
-        _, status = os.waitpid(child, 0)
-        assert os.WIFSIGNALED(status), "a worker ended by itself"
+    def _kill(self, child: BaseProcess) -> None:
+        child.kill()
+        child.join()
+        assert child.exitcode == -signal.SIGKILL, "a worker ended by itself"
 
 
 def _work(url: str, path: Path) -> None:

@@ -30,6 +30,7 @@ from db.cli import db_group
 from db.maintenance import check
 from db.store._sql import SqlStore
 from db.testing.builders import ARCH, TOOLCHAIN, World, measurement, populate, workload
+from tests import children
 
 KEY = (workload().digest, ARCH.name, TOOLCHAIN.key)
 
@@ -54,6 +55,17 @@ def _one_line(error: BaseException) -> str:
     return str(error)
 
 
+def _write_until_refused(path: Path) -> None:
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    with open_store(str(path)) as store:
+        populate(store)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (3_000_000, 3_000_000))
+        with pytest.raises(DatabaseUnavailable) as caught:  # noqa: PT012
+            for number in range(50):
+                store.add_measurements(_big(number))
+        assert "free some space" in _one_line(caught.value)
+
+
 class TestFullDisk:
     def test_a_batch_that_does_not_fit_is_not_there(self, world: World) -> None:
         store = world.store
@@ -74,17 +86,7 @@ class TestFullDisk:
 
     def test_a_file_that_must_not_grow(self, path: Path) -> None:
         # The real thing, as far as one process can have it: the kernel refuses to write.
-        def write_until_refused() -> None:
-            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-            with open_store(str(path)) as store:
-                populate(store)
-                resource.setrlimit(resource.RLIMIT_FSIZE, (3_000_000, 3_000_000))
-                with pytest.raises(DatabaseUnavailable) as caught:  # noqa: PT012
-                    for number in range(50):
-                        store.add_measurements(_big(number))
-                assert "free some space" in _one_line(caught.value)
-
-        _in_child(write_until_refused)
+        children.run(_write_until_refused, path)
         with open_store(str(path)) as store:
             assert isinstance(store, SqlStore)
             assert len(store.measured(*KEY)) % 64 == 0
@@ -187,27 +189,10 @@ class TestAccess:
             open_store(str(tmp_path))
 
     def test_a_folder_that_cannot_be_written(self) -> None:
-        def create(folder: Path) -> None:
-            folder.chmod(0o555)
-            with pytest.raises(DatabaseUnavailable, match="choose another folder") as caught:
-                open_store(f"{folder}/tunefleet.db")
-            _one_line(caught.value)
-            assert list(folder.iterdir()) == []
-
-        _as_nobody(create)
+        _as_nobody(_create_in_vain)
 
     def test_a_file_that_cannot_be_written(self) -> None:
-        def write(folder: Path) -> None:
-            with open_store(f"{folder}/tunefleet.db") as store:
-                populate(store)
-            for file in folder.iterdir():
-                file.chmod(0o444)
-            with open_store(f"{folder}/tunefleet.db") as store:
-                with pytest.raises(ReadOnlyDatabase, match="make file and folder writable"):
-                    store.add_workloads([workload(7)])
-                assert store.model_version("dlrm").id == 1
-
-        _as_nobody(write)
+        _as_nobody(_write_in_vain)
 
     def test_a_read_only_store_writes_nothing(self, path: Path) -> None:
         with open_store(str(path)) as store:
@@ -229,27 +214,35 @@ def test_commands_tell_one_line(path: Path) -> None:
 
 
 def test_several_processes_may_create_the_file_at_once(path: Path) -> None:
-    children = [_fork(lambda: open_store(str(path)).close()) for _ in range(6)]
-    assert [os.waitpid(child, 0)[1] for child in children] == [0] * 6
+    creators = [children.start(_create, path) for _ in range(6)]
+    for creator in creators:
+        creator.join()
+    assert [creator.exitcode for creator in creators] == [0] * 6
     with open_store(str(path), create=False) as store:
         populate(store)
 
 
-def _fork(body: Callable[[], object]) -> int:
-    child = os.fork()
-    if child:
-        return child
-    code = 1
-    try:
-        body()
-        code = 0
-    except BaseException as error:  # whatever it is, the parent is to know
-        os.write(2, f"{type(error).__name__}: {error}\n".encode())
-    os._exit(code)
+def _create(path: Path) -> None:
+    open_store(str(path)).close()
 
 
-def _in_child(body: Callable[[], object]) -> None:
-    assert os.waitpid(_fork(body), 0)[1] == 0
+def _create_in_vain(folder: Path) -> None:
+    folder.chmod(0o555)
+    with pytest.raises(DatabaseUnavailable, match="choose another folder") as caught:
+        open_store(f"{folder}/tunefleet.db")
+    _one_line(caught.value)
+    assert list(folder.iterdir()) == []
+
+
+def _write_in_vain(folder: Path) -> None:
+    with open_store(f"{folder}/tunefleet.db") as store:
+        populate(store)
+    for file in folder.iterdir():
+        file.chmod(0o444)
+    with open_store(f"{folder}/tunefleet.db") as store:
+        with pytest.raises(ReadOnlyDatabase, match="make file and folder writable"):
+            store.add_workloads([workload(7)])
+        assert store.model_version("dlrm").id == 1
 
 
 def _as_nobody(body: Callable[[Path], object]) -> None:
@@ -260,14 +253,14 @@ def _as_nobody(body: Callable[[Path], object]) -> None:
         Path(name).chmod(0o755)
         if os.geteuid() == 0:
             os.chown(folder, 65534, 65534)
+        children.run(_drop_rights, body, folder)
 
-        def drop() -> None:
-            if os.geteuid() == 0:
-                os.setgid(65534)
-                os.setuid(65534)
-            body(folder)
 
-        _in_child(drop)
+def _drop_rights(body: Callable[[Path], object], folder: Path) -> None:
+    if os.geteuid() == 0:
+        os.setgid(65534)
+        os.setuid(65534)
+    body(folder)
 
 
 def test_time_spent_waiting_is_bounded(monkeypatch: pytest.MonkeyPatch, path: Path) -> None:

@@ -30,7 +30,6 @@ def test_nothing_acknowledged_is_lost(url: str, tmp_path: Path) -> None:
         retry = RetryPolicy(max_failures=1_000_000, backoff_s=0.0)
         campaign = world.campaign(*range(1, JOBS + 1), retry=retry)
 
-    # Forked while this process has no connection that a child could take for its own.
     crowd = Crowd(url, tmp_path, PROCESSES)
     try:
         for _ in range(KILLS):
