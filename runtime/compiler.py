@@ -14,18 +14,17 @@ from runtime.blueprint import Blueprint
 from runtime.cache import DiskCache, bucket_key, graph_key, workloads_key
 from runtime.inputs import InputChecker
 from runtime.lookup import Choice, Lookup
-from runtime.program import NotStraight, Program, ProgramCode, build_program
+from runtime.making import KernelMaker
+from runtime.program import Kernel, NotStraight, Program, ProgramCode, plan_program
 from runtime.quarantine import Quarantine
 from runtime.report import BucketReport, KernelReport
-from runtime.threads import BUILDING
+from runtime.threads import BUILDING, each
 from runtime.timing import seconds_of
 from runtime.vm import MachineCode, VirtualMachines, build_machine
 from runtime.weights import PackedWeights
 from tuner.arch import target_of
-from tuner.errors import InvalidSchedule
 from tuner.graph.bucket import bucket_module, open_module
 from tuner.graph.prepare import PreparedModel
-from tuner.measure.compile import schedule
 from tuner.workloads import KernelUse, extract_workloads
 
 #: Why the code that takes any batch is what it is.
@@ -77,6 +76,7 @@ class BucketCompiler:
         self._graph = graph_key(blueprint.model.digest)
         self._check = InputChecker(blueprint.model)
         self._target = target_of(arch)
+        self._maker = KernelMaker(arch, quarantine)
         self._reading = threading.Lock()
         self._prepared: PreparedModel | None = None
         #: Key and code of what was compiled here, until it is timed for good.
@@ -117,12 +117,13 @@ class BucketCompiler:
             return bucket
         seconds = seconds_of(bucket.runner, bucket.batch, weights, self._blueprint)
         self._cache.put(fresh[0], _Kept(fresh[1], bucket.report, seconds))
+        if not self._fresh:
+            self._maker.shared.clear()
         return replace(bucket, seconds=seconds)
 
     def renew(self, bucket: CompiledBucket, weights: PackedWeights) -> CompiledBucket:
         """The same bucket, compiled again if there are other schedules for it by now."""
-        mod = self._module(bucket.batch)
-        uses = extract_workloads(mod)
+        uses = extract_workloads(self._module(bucket.batch), tir=False)
         choices = self._choices(uses)
         known = {k.workload: k.schedule for k in bucket.report.kernels}
         if known == {u.workload.digest: _schedule_of(choices, u) for u in uses}:
@@ -161,32 +162,47 @@ class BucketCompiler:
         self._count()
         start = time.perf_counter()
         mod = self._module(batch)
-        uses = extract_workloads(mod)
-        workloads = [replace(use.workload, tir="") for use in uses]
+        uses = extract_workloads(mod, tir=False)
+        workloads = [use.workload for use in uses]
         # Asked first: should a record come in between, the next load finds it.
         key = self._key(batch, workloads, self._lookup.records(workloads, self._arch))
-        choices = self._choices(uses)
-        kernels = []
-        for use in uses:
-            func, kernel = self._kernel(use, choices.get(use.workload.digest))
-            kernels.append(kernel)
-            for name in use.functions:
-                mod[name] = func.without_attr("global_symbol")
-        code = self._generate(mod, batch)
+        code, kernels = self._generate(mod, uses, self._choices(uses), batch)
         runner = self._load(code)
         reason = runner.reason if isinstance(runner, VirtualMachines) else ""
-        report = BucketReport(batch, tuple(kernels), time.perf_counter() - start, reason)
+        report = BucketReport(batch, kernels, time.perf_counter() - start, reason)
         seconds = seconds_of(runner, batch, weights, self._blueprint)
         self._cache.put(workloads_key(self._graph, batch), workloads)
         self._cache.put(key, _Kept(code, report, seconds))
         self._fresh[batch] = key, code
         return CompiledBucket(batch, runner, report, seconds, code)
 
-    def _generate(self, mod: tvm.IRModule, batch: int) -> ProgramCode | MachineCode:
+    def _generate(
+        self,
+        mod: tvm.IRModule,
+        uses: Sequence[KernelUse],
+        choices: Mapping[str, Choice],
+        batch: int,
+    ) -> tuple[ProgramCode | MachineCode, tuple[KernelReport, ...]]:
         try:
-            return build_program(mod, self._blueprint.model, batch, self._target)
+            plan = plan_program(mod, self._blueprint.model, batch)
         except NotStraight as error:
-            return build_machine(mod, batch, self._target, str(error))
+            made = [self._maker.scheduled(u, choices.get(u.workload.digest)) for u in uses]
+            for use, (func, _) in zip(uses, made, strict=True):
+                for name in use.functions:
+                    mod[name] = func.without_attr("global_symbol")
+            code = build_machine(mod, batch, self._target, str(error))
+            return code, tuple(report for _, report in made)
+
+        def compiled(use: KernelUse) -> tuple[Kernel, KernelReport]:
+            with_rows = frozenset.intersection(*map(plan.with_rows, use.functions))
+            return self._maker.compiled(use, choices.get(use.workload.digest), batch, with_rows)
+
+        # The longest first: nothing is left to do meanwhile when the last one starts.
+        order = sorted(uses, key=lambda use: -len(use.text))
+        built = dict(zip((u.workload.digest for u in order), each(compiled, order), strict=True))
+        kernels = {name: built[u.workload.digest][0] for u in uses for name in u.functions}
+        reports = tuple(built[use.workload.digest][1] for use in uses)
+        return plan.build(kernels, self._maker.shared, self._target), reports
 
     def _load(self, code: ProgramCode | MachineCode) -> Program | VirtualMachines:
         return code.load() if isinstance(code, ProgramCode) else code.load(self._check)
@@ -194,30 +210,6 @@ class BucketCompiler:
     def _key(self, batch: int, workloads: Sequence[Workload], records: Mapping[str, str]) -> str:
         own = {w.digest: records[w.digest] for w in workloads if w.digest in records}
         return bucket_key(self._graph, batch, self._arch, own)
-
-    def _kernel(
-        self, use: KernelUse, choice: Choice | None
-    ) -> tuple[tvm.tirx.PrimFunc, KernelReport]:
-        workload = use.workload
-        plain = KernelReport(workload.digest, workload.name, workload.op_kind, use.calls, "default")
-        if choice is None:
-            return schedule(use.func, self._arch).mod["main"], plain
-        try:
-            sch = schedule(use.func, self._arch, config=choice.config, trace=choice.trace)
-        except InvalidSchedule as error:
-            self._quarantine.add(workload.digest, choice, str(error))
-            reason = f"its {choice.served_by} does not apply: {error}"
-            return schedule(use.func, self._arch).mod["main"], replace(plain, reason=reason)
-        return sch.mod["main"], replace(
-            plain,
-            served_by=choice.served_by,
-            schedule=choice.origin,
-            arch=choice.arch,
-            expected_secs=choice.expected_secs,
-            default_secs=choice.default_secs,
-            strategy=choice.strategy,
-            recorded_at=choice.recorded_at,
-        )
 
 
 def _schedule_of(choices: Mapping[str, Choice], use: KernelUse) -> str:

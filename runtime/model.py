@@ -302,7 +302,9 @@ class Model:
         self, version: Version, weights: PackedWeights, ready: Mapping[int, CompiledBucket]
     ) -> dict[int, CompiledBucket]:
         """Every bucket, those that are missing compiled in parallel."""
-        compiler, missing = version.compiler, [b for b in self._order.all if b not in ready]
+        compiler = version.compiler
+        # The largest first: what is compiled for them may serve the others, too.
+        missing = [b for b in reversed(self._order.all) if b not in ready]
         built = each(lambda batch: compiler.compile(batch, weights), missing)
         self._order.done({b.batch: b for b in built})
         return {**ready, **{b.batch: compiler.timed(b, weights) for b in built}}

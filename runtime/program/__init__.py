@@ -6,7 +6,22 @@ the machine does at run time is known before: where each activation lies in one 
 each kernel reads, in which order they run.
 """
 
-from runtime.program.build import Program, ProgramCode, build_program
+from runtime.program.build import Plan, Program, ProgramCode, plan_program
+from runtime.program.by_rows import by_rows
 from runtime.program.graph import NotStraight
+from runtime.program.kernels import Kernel, build_by_rows, build_kernel
+from runtime.program.shared import SharedKernels, Wanted
 
-__all__ = ["NotStraight", "Program", "ProgramCode", "build_program"]
+__all__ = [
+    "Kernel",
+    "NotStraight",
+    "Plan",
+    "Program",
+    "ProgramCode",
+    "SharedKernels",
+    "Wanted",
+    "build_by_rows",
+    "build_kernel",
+    "by_rows",
+    "plan_program",
+]

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import prod
 
 import numpy as np
 import tvm
 import tvm_ffi
-from tvm import tirx
 
 from runtime.arenas import ARENAS
 from runtime.program.checks import check_function
 from runtime.program.contract import contract
 from runtime.program.entry import KERNELS, SCORE, STATUS_BYTES, EntryBuilder, Layout, StagedInput
 from runtime.program.graph import Graph, NotStraight, Source, read_graph
-from runtime.program.kernels import build_kernel, generate
+from runtime.program.kernels import Kernel, build_kernel, generate
 from runtime.program.link import link, load_library
 from runtime.program.memory import aligned, plan_memory
+from runtime.program.shared import SharedKernels
 from runtime.threads import BUILDING, each
 from runtime.weights import PackedWeights, address_table
 from tuner.importers import ImportedModel
@@ -81,30 +83,91 @@ class Program:
         assert status == 0, f"a checked call of bucket {self.batch} ended with status {status}"
 
 
-def build_program(
-    mod: tvm.IRModule, model: ImportedModel, batch: int, target: tvm.target.Target
-) -> ProgramCode:
-    """Compile a bucket's module, its kernels scheduled already.
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A bucket whose kernels are still to be compiled."""
+
+    batch: int
+    model: ImportedModel
+    #: The kernels that no workload stands for are compiled from here, as they are.
+    mod: tvm.IRModule
+    graph: Graph
+    inputs: list[StagedInput]
+    #: Row numbers that an input may hold, by the name of its check.
+    checks: Mapping[str, _Check]
+
+    def with_rows(self, kernel: str) -> frozenset[int]:
+        """Positions of a kernel's parameters that are computed from the inputs.
+
+        Of these alone the first extent may be the batch; weights have it by chance.
+        """
+        computed = (Source.INPUT, Source.ACTIVATION)
+        steps = [step for step in self.graph.steps if step.kernel == kernel]
+        places = [
+            frozenset(i for i, value in enumerate(step.arguments) if value.source in computed)
+            for step in steps
+        ]
+        return frozenset.intersection(*places)
+
+    def build(
+        self, kernels: Mapping[str, Kernel], shared: SharedKernels, target: tvm.target.Target
+    ) -> ProgramCode:
+        """Compile what calls the kernels, and link it with them.
+
+        Parameters
+        ----------
+        kernels
+            Code of the functions that workloads stand for.
+
+        Raises
+        ------
+        tuner.errors.TunerError
+            If there is no linker.
+        """
+        rest = {step.kernel for step in self.graph.steps} - set(kernels)
+        others = each(
+            lambda name: build_kernel(f"tunefleet_{name}", self.mod[name], target), sorted(rest)
+        )
+        known = dict(zip(sorted(rest), others, strict=True)) | dict(kernels)
+        for name, check in self.checks.items():
+            known[name] = shared.once(check, functools.partial(check.build, target))
+        layout = _layout(
+            self.graph, self.inputs, self.batch, {n: k.scratch for n, k in known.items()}
+        )
+        entry = generate(EntryBuilder(self.batch, self.graph, layout, known).build(target), target)
+        said = contract(self.batch, self.model, self.graph, layout.size)
+        code = {kernel.symbol: kernel.code for kernel in known.values()}
+        library = link([entry, *code.values()], said)
+        return ProgramCode(self.batch, library, tuple(self.graph.constants), layout.size)
+
+
+def plan_program(mod: tvm.IRModule, model: ImportedModel, batch: int) -> Plan:
+    """Lay a bucket's module out, its kernels scheduled or not.
 
     Raises
     ------
     NotStraight
         If it cannot be laid out beforehand; the virtual machine runs it then.
-    tuner.errors.TunerError
-        If there is no linker.
     """
     graph = read_graph(mod, len(model.inputs))
     _check_outputs(graph, batch)
     inputs, checks = _stage_inputs(model, graph)
-    names = {step.kernel for step in graph.steps}
-    funcs = {**{n: mod[n] for n in sorted(names)}, **checks}
-    built = each(lambda item: build_kernel(*item, target), funcs.items())
-    kernels = dict(zip(funcs, built, strict=True))
-    layout = _layout(graph, inputs, batch, {n: k.scratch for n, k in kernels.items()})
-    entry = generate(EntryBuilder(batch, graph, layout, kernels).build(target), target)
-    said = contract(batch, model, graph, layout.size)
-    library = link([entry, *(kernel.code for kernel in kernels.values())], said)
-    return ProgramCode(batch, library, tuple(graph.constants), layout.size)
+    return Plan(batch, model, mod, graph, inputs, checks)
+
+
+@dataclass(frozen=True, slots=True)
+class _Check:
+    """A check of the row numbers in an input; equal for equal code."""
+
+    dtype: str
+    #: Rows of the table that each element of an example indexes.
+    rows: tuple[int, ...]
+
+    def build(self, target: tvm.target.Target) -> Kernel:
+        with BUILDING:
+            func = check_function(self.dtype, np.array(self.rows, np.int64))
+        name = hashlib.sha256(repr(self).encode()).hexdigest()[:12]
+        return build_kernel(f"tunefleet_check_{name}", func, target)
 
 
 def _check_outputs(graph: Graph, batch: int) -> None:
@@ -117,7 +180,7 @@ def _check_outputs(graph: Graph, batch: int) -> None:
 
 def _stage_inputs(
     model: ImportedModel, graph: Graph
-) -> tuple[list[StagedInput], dict[str, tirx.PrimFunc]]:
+) -> tuple[list[StagedInput], dict[str, _Check]]:
     limits = {limit.input: limit for limit in model.index_limits}
     staged, checks = [], {}
     for i, spec in enumerate(model.inputs):
@@ -133,8 +196,7 @@ def _stage_inputs(
             whole = (1, *extents) if spec.batched else extents
             rows = np.ascontiguousarray(np.broadcast_to(limit.rows, whole), np.int64).reshape(-1)
             name = f"check_{i}"
-            with BUILDING:
-                checks[name] = check_function(spec.dtype, rows)
+            checks[name] = _Check(spec.dtype, tuple(map(int, rows)))
             item = replace(item, check=name)
             if np.unique(rows).size > 1:
                 graph.constants.append(rows)

@@ -6,31 +6,17 @@ threads do to the original meanwhile.
 
 from __future__ import annotations
 
-import functools
+from typing import Any, TypeAlias
 
 import numpy as np
 from tvm import tirx
-from tvm.script import from_source
-from tvm.script import tirx as script
+from tvm.script.ir_builder import IRBuilder
+from tvm.tirx.script import builder as tir
 
-_CHECK = """
-@T.prim_func(private=True, s_tir=True)
-def check(p_from: T.handle("{dtype}"), p_to: T.handle("{dtype}"), p_limits: T.handle("int64"),
-          rows: T.int64, p_status: T.handle("int32")):
-    T.func_attr({{"tirx.noalias": True}})
-    source = T.decl_buffer((rows * T.int64({count}),), "{dtype}", data=p_from)
-    to = T.decl_buffer((rows * T.int64({count}),), "{dtype}", data=p_to)
-    limits = T.decl_buffer((T.int64({count}),), "int64", data=p_limits)
-    status = T.decl_buffer((T.int64(1),), "int32", data=p_status)
-    bad = T.alloc_buffer((T.int64(1),), "int32")
-    bad[0] = T.int32(0)
-    for r in range(rows):
-        for j in range(T.int64({count})):
-            value: T.let[T.{dtype}] = source[r * T.int64({count}) + j]
-            to[r * T.int64({count}) + j] = value
-            bad[0] = bad[0] | ({outside})
-    status[0] = status[0] | bad[0]
-"""
+#: TVM's expressions carry no types.
+_Expr: TypeAlias = Any
+
+_ONE = tirx.IntImm("int64", 1)
 
 
 def check_function(dtype: str, rows: np.ndarray) -> tirx.PrimFunc:
@@ -44,25 +30,44 @@ def check_function(dtype: str, rows: np.ndarray) -> tirx.PrimFunc:
         Number of rows of the table that each element of an example indexes; 0 where it is free.
         One number for all becomes part of the code, which then ignores ``limits``.
     """
-    count = rows.size
-    same = np.unique(rows)
-    limit = f"T.int64({int(same[0])})" if same.size == 1 else "limits[j]"
+    limits_differ = np.unique(rows).size > 1
+    with IRBuilder() as builder, tir.prim_func(is_private=True, s_tir=True):
+        tir.func_name("check")
+        tir.func_attr({"tirx.noalias": True})
+        pointers = [
+            tir.arg(name, tir.handle(kind))
+            for name, kind in (("p_from", dtype), ("p_to", dtype), ("p_limits", "int64"))
+        ]
+        examples = tir.arg("rows", tirx.Var("rows", "int64"))
+        verdict = tir.arg("p_status", tir.handle("int32"))
+        count = tirx.IntImm("int64", rows.size)
+        source, to = (_view(p, examples * count, dtype) for p in pointers[:2])
+        limits, status = _view(pointers[2], count, "int64"), _view(verdict, _ONE, "int32")
+        bad = tir.alloc_buffer((_ONE,), "int32")
+        tir.buffer_store(bad, tirx.const(0, "int32"), [0])
+        with tir.serial(examples) as r, tir.serial(count) as j:
+            value = tir.Bind(source[r * count + j])
+            tir.buffer_store(to, value, [r * count + j])
+            limit = limits[j] if limits_differ else tirx.IntImm("int64", int(rows.flat[0]))
+            outside = _outside(value, dtype, limit)
+            if limits_differ and not rows.all():
+                outside = (limit > 0).astype("int32") * outside
+            tir.buffer_store(bad, bad[0] | outside, [0])
+        tir.buffer_store(status, status[0] | bad[0], [0])
+    return builder.get()
+
+
+def _outside(value: _Expr, dtype: str, limit: _Expr) -> _Expr:
+    """1 if a value is no row number below `limit`, else 0."""
     if np.issubdtype(np.dtype(dtype), np.floating):
         # Two comparisons that NaN fails, as numbers: TVM would negate them as conditions.
-        wide = 'T.Cast("float64", value)'
-        above = f'T.Cast("int32", {wide} > T.float64(-1))'
-        below = f'T.Cast("int32", {wide} < T.Cast("float64", {limit}))'
-        outside = f"T.int32(1) - {above} * {below}"
-    else:
-        # Numbers below zero are the largest ones without a sign.
-        number = 'T.Cast("uint64", T.Cast("int64", value))'
-        outside = f'T.Cast("int32", {number} >= T.Cast("uint64", {limit}))'
-    if same.size > 1 and same[0] == 0:
-        outside = f'T.Cast("int32", {limit} > T.int64(0)) * ({outside})'
-    return _parsed(_CHECK.format(dtype=dtype, count=count, outside=outside))
+        wide = value.astype("float64")
+        above = (wide > tirx.const(-1, "float64")).astype("int32")
+        below = (wide < limit.astype("float64")).astype("int32")
+        return tirx.const(1, "int32") - above * below
+    # Numbers below zero are the largest ones without a sign.
+    return (value.astype("int64").astype("uint64") >= limit.astype("uint64")).astype("int32")
 
 
-@functools.lru_cache(maxsize=64)
-def _parsed(text: str) -> tirx.PrimFunc:
-    """Buckets check alike, and TVM reads scripts slowly."""
-    return from_source(text, extra_vars={"T": script})
+def _view(pointer: _Expr, count: _Expr, dtype: str) -> _Expr:
+    return tir.decl_buffer((count,), dtype, data=pointer)

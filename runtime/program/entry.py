@@ -98,12 +98,15 @@ class EntryBuilder:
 
         body: list[tirx.Stmt] = [weights]
         for step in self._graph.steps:
-            addresses = [at(value) for value in step.arguments]
+            kernel = self._kernels[step.kernel]
+            arguments = [at(value) for value in step.arguments]
+            if kernel.step:
+                arguments.append(_i64(self._batch))
             offset = self._layout.scratch
-            for size in self._kernels[step.kernel].scratch:
-                addresses.append(_behind(params[1], offset))
+            for size in kernel.scratch:
+                arguments.append(_behind(params[1], offset))
                 offset += aligned(size)
-            body.append(self._call(step.kernel, addresses))
+            body.append(self._call(step.kernel, arguments))
         return _function([*params, *inputs], body)
 
     def _build_score(self) -> tirx.PrimFunc:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 
@@ -15,6 +15,8 @@ from tvm.ir import PointerType, PrimType
 from tvm.tirx.buffer import is_buffer_var
 from tvm_ffi import structural_map
 
+from runtime.program.by_rows import ByRows, cut_short
+
 #: TVM puts smaller temporaries of a fixed size on the stack.
 _STACK_BYTES = 1024
 
@@ -23,27 +25,48 @@ _STACK_BYTES = 1024
 class Kernel:
     """A kernel's code."""
 
-    #: What it is called by; a prefix keeps a kernel named ``exp`` apart from the C library's.
+    #: What it is called by.
     symbol: str
     #: An object file.
     code: bytes
     #: Bytes of each temporary that it takes an address for, behind its arguments.
     scratch: tuple[int, ...]
+    #: It takes the number of rows behind its arguments, a multiple of this; 0 if it takes none.
+    step: int = 0
 
 
-def build_kernel(name: str, func: tirx.PrimFunc, target: tvm.target.Target) -> Kernel:
+def build_kernel(symbol: str, func: tirx.PrimFunc, target: tvm.target.Target) -> Kernel:
     """Compile a scheduled function to a function ``(address of argument..., of temporary...)``.
 
     Each kernel is a module of its own. TVM marks accesses by different variables as never
     aliasing, which holds within a kernel; were kernels that pass an activation on inlined side by
     side, LLVM would move the reads of one before the writes of the other.
     """
-    symbol = f"tunefleet_{name}"
-    var = tvm.ir.GlobalVar(symbol)
-    mod = lower(tvm.IRModule({var: _over_addresses(func)}), target)
+    return _compiled(symbol, _lowered(func, target), target)
+
+
+def build_by_rows(symbol: str, shorter: ByRows, target: tvm.target.Target) -> Kernel | None:
+    """Compile ``(address of argument..., rows, address of temporary...)``.
+
+    Returns
+    -------
+    None if the way its loops are lowered does not let them end early.
+    """
+    func = cut_short(_lowered(shorter.func, target), shorter.loops)
+    return None if func is None else replace(_compiled(symbol, func, target), step=shorter.step)
+
+
+def _lowered(func: tirx.PrimFunc, target: tvm.target.Target) -> tirx.PrimFunc:
+    var = tvm.ir.GlobalVar("kernel")
     # TVM takes the only function of a module for its entry, and compiles it once more as such.
-    func, scratch = _without_allocations(mod[var].without_attr("tirx.is_entry_func"))
-    code = generate(tvm.IRModule({var: func.with_attr("global_symbol", symbol)}), target)
+    mod = lower(tvm.IRModule({var: _over_addresses(func)}), target)
+    return mod[var].without_attr("tirx.is_entry_func")
+
+
+def _compiled(symbol: str, func: tirx.PrimFunc, target: tvm.target.Target) -> Kernel:
+    func, scratch = _without_allocations(func)
+    named = func.with_attr("global_symbol", symbol)
+    code = generate(tvm.IRModule({tvm.ir.GlobalVar(symbol): named}), target)
     return Kernel(symbol, code, scratch)
 
 
@@ -73,8 +96,9 @@ def address(dtype: str, name: str) -> tirx.Var:
 def _over_addresses(func: tirx.PrimFunc) -> tirx.PrimFunc:
     if not any(is_buffer_var(p) for p in func.params):
         return func.without_attr("global_symbol")
-    params = [address(str(p.ty.dtype), f"{p.name}_at") for p in func.params]
-    views = [tirx.DeclBuffer(p, data=at) for p, at in zip(func.params, params, strict=True)]
+    at = {p: address(str(p.ty.dtype), f"{p.name}_at") for p in func.params if is_buffer_var(p)}
+    params = [at.get(p, p) for p in func.params]
+    views = [tirx.DeclBuffer(p, data=pointer) for p, pointer in at.items()]
     body = func.body
     if isinstance(body, s_tir.SBlockRealize) and str(body.block.name_hint) == "root":
         block = body.block

@@ -7,11 +7,12 @@ twice; here each bag writes straight to its columns of the result.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tvm import tirx
-from tvm.script import from_source
-from tvm.script import tirx as script
+
+from tuner.ops.columns import Columns, Expr, Signature, columns_function, i64, shifted
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,75 +49,61 @@ Segment = CopySegment | BagSegment
 #: TVM's patterns: injective kernels take in their producers, opaque ones stand alone.
 _INJECTIVE, _OPAQUE = 2, 8
 
-_COPY = """
-    for b, d in T.grid(batch, T.int64({width})):
-        with T.sblock("{name}_{i}"):
-            vb, vd = T.axis.remap("SS", [b, d])
-            out[vb, T.int64({start}) + vd] = {value}
-"""
-
-_BAG = """
-    s{i} = T.sblock_alloc_buffer((batch, T.int64({width})), "{dtype}")
-    for b, d, h in T.grid(batch, T.int64({width}), T.int64({hots})):
-        with T.sblock("bag_{i}"):
-            vb, vd, vh = T.axis.remap("SSR", [b, d, h])
-            with T.init():
-                s{i}[vb, vd] = T.{dtype}(0)
-            s{i}[vb, vd] = s{i}[vb, vd] + {row}
-"""
-
 
 def embedding_concat(
-    arguments: list[tuple[tuple[int | str, ...], str]], segments: list[Segment], dtype: str
+    arguments: Sequence[Signature], segments: Sequence[Segment], dtype: str
 ) -> tirx.PrimFunc:
     """Build ``(argument..., out[batch, sum of widths])``.
 
     Parameters
     ----------
-    arguments
-        Shape and dtype of each; the word ``"batch"`` stands for the open batch dimension.
     segments
         What each run of columns holds, from left to right.
     """
+
+    def body(columns: Columns) -> None:
+        start = 0
+        for i, segment in enumerate(segments):
+            if isinstance(segment, CopySegment):
+                _copy(columns, f"copy_{i}", start, segment)
+            elif segment.hots == 1:
+                _row(columns, f"row_{i}", start, segment)
+            else:
+                _bag(columns, i, start, segment, dtype)
+            start += segment.width
+
     pattern = _INJECTIVE if all(isinstance(s, CopySegment) for s in segments) else _OPAQUE
-    params = [f"p{i}: T.handle" for i in range(len(arguments))]
-    lines = [
-        "@T.prim_func(private=True, s_tir=True)",
-        f"def embedding_concat({', '.join([*params, 'p_out: T.handle'])}):",
-        f'    T.func_attr({{"tirx.noalias": True, "op_pattern": {pattern}}})',
-        "    batch = T.int64()",
-    ]
-    for i, (shape, kind) in enumerate(arguments):
-        extents = ", ".join(d if isinstance(d, str) else f"T.int64({d})" for d in shape)
-        lines.append(f'    a{i} = T.match_buffer(p{i}, ({extents},), "{kind}")')
-    total = sum(s.width for s in segments)
-    lines.append(f'    out = T.match_buffer(p_out, (batch, T.int64({total})), "{dtype}")')
-    start = 0
-    for i, segment in enumerate(segments):
-        copy = {"i": i, "start": start, "width": segment.width}
-        if isinstance(segment, CopySegment):
-            value = f"a{segment.source}[vb, {_shifted('vd', segment.column)}]"
-            lines.append(_COPY.format(**copy, name="copy", value=value))
-        elif segment.hots == 1:
-            row = _row(segment, "T.int64(0)", arguments[segment.indices][1])
-            lines.append(_COPY.format(**copy, name="row", value=row))
-        else:
-            row = _row(segment, "vh", arguments[segment.indices][1])
-            bag = {"i": i, "width": segment.width, "hots": segment.hots, "dtype": dtype}
-            lines.append(_BAG.format(**bag, row=row))
-            lines.append(_COPY.format(**copy, name="copy", value=f"s{i}[vb, vd]"))
-        start += segment.width
-    return from_source("\n".join(lines), extra_vars={"T": script})
+    width = sum(s.width for s in segments)
+    return columns_function("embedding_concat", arguments, width, dtype, pattern, body)
 
 
-def _row(segment: BagSegment, hot: str, dtype: str) -> str:
-    """Column ``vd`` of the row that index `hot` of the bag names."""
-    slot = "" if segment.slot is None else f"T.int64({segment.slot}), "
-    index = f"a{segment.indices}[vb, {slot}{_shifted(hot, segment.column)}]"
-    if dtype not in ("int32", "int64"):
-        index = f'T.Cast("int64", {index})'
-    return f"a{segment.table}[{index}, vd]"
+def _copy(columns: Columns, name: str, start: int, segment: CopySegment) -> None:
+    source = columns.arguments[segment.source]
+    columns.fill(name, start, segment.width, lambda b, d: source[b, shifted(d, segment.column)])
 
 
-def _shifted(variable: str, by: int) -> str:
-    return f"{variable} + T.int64({by})" if by else variable
+def _row(columns: Columns, name: str, start: int, segment: BagSegment) -> None:
+    columns.fill(name, start, segment.width, lambda b, d: _element(columns, segment, b, d, i64(0)))
+
+
+def _bag(columns: Columns, i: int, start: int, segment: BagSegment, dtype: str) -> None:
+    total = columns.temporary(segment.width, dtype)
+    columns.add_up(
+        f"bag_{i}",
+        total,
+        0,
+        segment.width,
+        segment.hots,
+        lambda b, d, hot: _element(columns, segment, b, d, hot),
+    )
+    columns.fill(f"copy_{i}", start, segment.width, lambda b, d: total[b, d])
+
+
+def _element(columns: Columns, segment: BagSegment, b: Expr, d: Expr, hot: Expr) -> Expr:
+    """Column `d` of the row that index `hot` of the bag names."""
+    indices = columns.arguments[segment.indices]
+    slot = [] if segment.slot is None else [i64(segment.slot)]
+    index = indices[(b, *slot, shifted(hot, segment.column))]
+    if str(indices.ty.dtype) not in ("int32", "int64"):
+        index = index.astype("int64")
+    return columns.arguments[segment.table][index, d]

@@ -14,9 +14,8 @@ from itertools import pairwise
 
 import numpy as np
 from tvm import tirx
-from tvm.script import from_source
-from tvm.script import tirx as script
 
+from tuner.ops.columns import Columns, Signature, columns_function, i64
 from tuner.ops.embedding_concat import CopySegment
 from tuner.ops.operator import OPERATOR
 
@@ -78,24 +77,8 @@ def _runs(rows: np.ndarray, columns: np.ndarray) -> list[DotSegment]:
     ]
 
 
-_COPY = """
-    for b, d in T.grid(batch, T.int64({width})):
-        with T.sblock("copy_{i}"):
-            vb, vd = T.axis.remap("SS", [b, d])
-            out[vb, T.int64({start}) + vd] = a{source}[vb, T.int64({column}) + vd]
-"""
-
-_DOTS = """
-    for b, j, d in T.grid(batch, T.int64({width}), T.int64({depth})):
-        with T.sblock("dots_{i}"):
-            vb, vj, vd = T.axis.remap("SSR", [b, j, d])
-            with T.init():
-                out[vb, T.int64({start}) + vj] = T.float32(0)
-            out[vb, T.int64({start}) + vj] = (
-                out[vb, T.int64({start}) + vj]
-                + a0[vb, T.int64({row}), vd] * a0[vb, T.int64({column}) + vj, vd]
-            )
-"""
+#: TVM's pattern of functions that stand alone.
+_OPAQUE = 8
 
 
 def pair_dots(vectors: int, depth: int, copied: Sequence[int], operator: PairDots) -> tirx.PrimFunc:
@@ -108,23 +91,34 @@ def pair_dots(vectors: int, depth: int, copied: Sequence[int], operator: PairDot
     copied
         Columns of each tensor that is copied from; `CopySegment.source` 1 is the first of them.
     """
+
+    def body(columns: Columns) -> None:
+        start = 0
+        for i, segment in enumerate(operator.segments):
+            if isinstance(segment, CopySegment):
+                _copy(columns, i, start, segment)
+            else:
+                _dots(columns, i, start, segment, depth)
+            start += segment.width
+
     shapes = [(vectors, depth), *((width,) for width in copied)]
-    params = [f"p{i}: T.handle" for i in range(len(shapes))]
-    lines = [
-        "@T.prim_func(private=True, s_tir=True)",
-        f"def pair_dots({', '.join([*params, 'p_out: T.handle'])}):",
-        '    T.func_attr({"tirx.noalias": True, "op_pattern": 8})',
-        "    batch = T.int64()",
-    ]
-    for i, shape in enumerate(shapes):
-        extents = ", ".join(f"T.int64({d})" for d in shape)
-        lines.append(f'    a{i} = T.match_buffer(p{i}, (batch, {extents}), "float32")')
-    lines.append(f'    out = T.match_buffer(p_out, (batch, T.int64({operator.width})), "float32")')
-    start = 0
-    for i, segment in enumerate(operator.segments):
-        text = _COPY if isinstance(segment, CopySegment) else _DOTS
-        fields = {name: getattr(segment, name) for name in segment.__slots__}
-        lines.append(text.format(i=i, start=start, depth=depth, **fields))
-        start += segment.width
-    func = from_source("\n".join(lines), extra_vars={"T": script})
+    arguments: list[Signature] = [(("batch", *shape), "float32") for shape in shapes]
+    func = columns_function("pair_dots", arguments, operator.width, "float32", _OPAQUE, body)
     return func.with_attr(OPERATOR, operator.to_json())
+
+
+def _copy(columns: Columns, i: int, start: int, segment: CopySegment) -> None:
+    source = columns.arguments[segment.source]
+    columns.fill(f"copy_{i}", start, segment.width, lambda b, d: source[b, i64(segment.column) + d])
+
+
+def _dots(columns: Columns, i: int, start: int, segment: DotSegment, depth: int) -> None:
+    x, row, first = columns.arguments[0], i64(segment.row), i64(segment.column)
+    columns.add_up(
+        f"dots_{i}",
+        columns.out,
+        start,
+        segment.width,
+        depth,
+        lambda b, j, d: x[b, row, d] * x[b, first + j, d],
+    )

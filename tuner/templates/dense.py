@@ -29,6 +29,9 @@ _K_BLOCKS = (0, 128, 256)
 _AHEAD, _L1 = (0, 8), 3
 #: Bytes of weights from which on that can help, and panels whose addresses registers can hold.
 _LARGE, _FEW_PANELS = 1 << 19, 3
+#: Steps of K that an untuned tile unrolls, if K has such divisors: more take LLVM twice as long and
+#: came out no faster; 13 unrolled whole, half as fast.
+_FEWEST_STEPS, _MOST_STEPS = 2, 5
 #: Asks TVM to peel the last tile off a loop, so that the others need no guard.
 _PARTITION = "pragma_loop_partition_hint"
 #: Tiles that take more cycles than this times the fewest cannot win.
@@ -108,7 +111,9 @@ class DenseTemplate(Template):
             tile = (c["rows"], c["panels"])
             busy = cycles(batch, padded // VECTOR, *tile, per_panel)
             loads = -reuse(c["rows"], per_panel * c["panels"])
-            return (c["k_block"], c["ahead"], 1 - c["columns_outer"], busy, loads, -c["unroll"])
+            steps = c["unroll"]
+            unrolled = (steps > _MOST_STEPS, steps < _FEWEST_STEPS, steps)
+            return (c["k_block"], c["ahead"], 1 - c["columns_outer"], busy, loads, *unrolled)
 
         return min(space.configs, key=rank)
 

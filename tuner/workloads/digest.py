@@ -103,9 +103,19 @@ def _text(nodes: list[dict[str, Any]], value: Any) -> str:
     return str(nodes[value]["data"] if isinstance(value, int) else value)
 
 
+def function_text(func: tvm.tirx.PrimFunc) -> str:
+    """A normalised function as text, constants included."""
+    return str(func.script(show_meta=True))
+
+
 def function_digest(func: tvm.tirx.PrimFunc) -> str:
     """SHA-256 of a normalised function's text, in hex."""
-    return hashlib.sha256(func.script(show_meta=True).encode()).hexdigest()
+    return text_digest(function_text(func))
+
+
+def text_digest(text: str) -> str:
+    """SHA-256 of `function_text`, in hex."""
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def module_digest(mod: tvm.IRModule) -> str:

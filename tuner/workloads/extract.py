@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import tvm
 
 from db import Workload
 from tuner.templates.fallbacks import note_fallback
-from tuner.workloads.digest import function_digest, normalise
+from tuner.workloads.digest import function_text, normalise, text_digest
 from tuner.workloads.facts import Facts, facts_of
 
 
@@ -23,13 +23,20 @@ class KernelUse:
     functions: tuple[str, ...]
     #: How often one inference calls it.
     calls: int
+    #: What the digest is made of.
+    text: str
 
 
-def extract_workloads(mod: tvm.IRModule) -> list[KernelUse]:
+def extract_workloads(mod: tvm.IRModule, *, tir: bool = True) -> list[KernelUse]:
     """Collect the workloads of a bucket's module, in the order of their first call.
 
     Functions that only reshape are left out: they become views and run no code. So are those with
     several results, such as a top-k: they are counted, and compiled as they stand.
+
+    Parameters
+    ----------
+    tir
+        False leaves `Workload.tir` empty, which takes longer than all the rest.
     """
     calls = _calls(mod)
     found: dict[str, KernelUse] = {}
@@ -38,12 +45,11 @@ def extract_workloads(mod: tvm.IRModule) -> list[KernelUse]:
         if is_view(func):
             continue
         func = normalise(func)
-        digest = function_digest(func)
+        text = function_text(func)
+        digest = text_digest(text)
         if digest in found:
             old = found[digest]
-            found[digest] = KernelUse(
-                old.workload, old.func, old.facts, (*old.functions, name), old.calls + count
-            )
+            found[digest] = replace(old, functions=(*old.functions, name), calls=old.calls + count)
             continue
         facts = facts_of(func)
         workload = Workload(
@@ -54,9 +60,9 @@ def extract_workloads(mod: tvm.IRModule) -> list[KernelUse]:
             dtype=facts.arguments[facts.output].dtype,
             flops=facts.flops,
             bytes=facts.bytes,
-            tir=tvm.ir.save_json(func),
+            tir=tvm.ir.save_json(func) if tir else "",
         )
-        found[digest] = KernelUse(workload, func, facts, (name,), count)
+        found[digest] = KernelUse(workload, func, facts, (name,), count, text)
     return list(found.values())
 
 

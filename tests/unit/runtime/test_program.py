@@ -17,7 +17,7 @@ from runtime import Engine, InputError, Model
 from runtime.arenas import ThreadArenas
 from runtime.blueprint import Blueprint
 from runtime.inputs import random_inputs
-from runtime.program import Program, build_program
+from runtime.program import Program, SharedKernels, plan_program
 from runtime.program.graph import Graph, Source, Step, Value
 from runtime.program.memory import plan_memory
 from runtime.weights import WeightSchema
@@ -225,7 +225,8 @@ def test_kernels_stay_in_order_whatever_their_schedules(small_dlrm: Path, at: fl
         for name in use.functions:
             scheduled = schedule(use.func, host_arch(), config=config).mod["main"]
             mod[name] = scheduled.without_attr("global_symbol")
-    program = build_program(mod, prepared.model, 8, target_of(host_arch())).load()
+    plan = plan_program(mod, prepared.model, 8)
+    program = plan.build({}, SharedKernels(), target_of(host_arch())).load()
     inputs, scores = random_inputs(prepared.model, 8), np.zeros(8, np.float32)
     blueprint = Blueprint.of(prepared)
     weights = WeightSchema(blueprint.layouts, blueprint.weights).pack(prepared.model.params)
