@@ -21,11 +21,9 @@ from collections.abc import Callable, Iterator
 
 import psutil
 
-from db import JobState, Store
-from db.testing.builders import measurement
+from benchmarks._fleet import BATCH, batches
+from db import Store
 
-#: Candidates that are stored at once.
-BATCH = 20
 #: Seconds of a turn.
 TURN_S = 4.0
 
@@ -65,26 +63,10 @@ def viewers(url: str, store: Store, rounds: int, number: int = 100) -> None:
 
 
 def _writer(store: Store) -> Callable[[], None]:
-    uid = itertools.count(time.time_ns())
-    running = store.campaigns(1)[0].campaign_id
-    jobs = [progress.job for progress in store.job_progress(running)]
-    job = next(job for job in jobs if job.state is JobState.RUNNING)
-    workload = store.tasks(job.model_version, job.arch, job.bucket)[0].workload.digest
-    toolchain = store.toolchains()[0].key
+    made = batches(store)
 
     def write() -> None:
-        made = [
-            measurement(
-                next(uid),
-                job_id=job.id,
-                attempt=9,
-                workload=workload,
-                arch=job.arch,
-                toolchain=toolchain,
-            )
-            for _ in range(BATCH)
-        ]
-        store.add_measurements(made)
+        store.add_measurements(next(made))
 
     return write
 

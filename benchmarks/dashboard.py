@@ -1,10 +1,11 @@
 """What pages cost with a million measurements, and what a hundred viewers cost a tuner.
 
 Pages are asked for over HTTP, each from a dashboard in a process of its own that was started for
-it: `first` as soon as it serves; `again`, median and longest of five, when what is remembered of
-the page alone has run out; `rested`, when nobody has asked for anything for longer than anything is
-remembered. Then a writer stores measurements while nobody and while a hundred viewers watch, in
-turns (`benchmarks._viewers`).
+it, while a fleet works on the database (`benchmarks._fleet`): `first` as soon as it serves;
+`again`, median and longest of five, when what is remembered of the page has run out; `rested`,
+median and longest of three, after half a minute in which nobody asked for anything. Then a writer
+stores measurements while nobody and while a hundred viewers watch, in turns
+(`benchmarks._viewers`).
 """
 
 from __future__ import annotations
@@ -18,31 +19,18 @@ import tempfile
 import time
 from collections.abc import Iterator
 
+from benchmarks._fleet import at_work
 from benchmarks._viewers import dashboard, fetch, viewers
-from db import Store, open_store
+from dashboards.testing import ADDRESSES, names
+from db import open_store
 from db.store._sql import SqlStore
 from db.testing.fleet import FleetSize, fill_fleet
 from db.testing.postgres import temporary_postgres
 
-PAGES = (
-    "/tonight",
-    "/coverage",
-    "/workloads/{workload}",
-    "/models",
-    "/models/ads-0",
-    "/nights",
-    "/nights/{night}",
-    "/compare?before=1&after={night}",
-    "/workers",
-    "/errors",
-    "/errors/{signature}",
-    "/jobs?sort=updated",
-    "/jobs/{job}",
-)
-#: Rounds over all pages between the first view and the rest.
-AGAIN = 5
-#: Seconds after which nothing is remembered any more.
-REST_S = 36.0
+#: Views of each page after the first, and how long a page is remembered.
+AGAIN, REMEMBERED_S = 5, 1.1
+#: Rests, and how long they last.
+RESTS, REST_S = 3, 31.0
 
 
 def main() -> None:
@@ -60,13 +48,13 @@ def main() -> None:
         if chosen.fill:
             fill(chosen.database, size)
         else:
-            run(chosen.database, size, chosen.part, chosen.rounds)
+            run(chosen.database, chosen.part, chosen.rounds)
         return
     for kind in ("sqlite", "postgresql"):
         if chosen.only in (None, kind):
             with database(kind) as url:
                 fill(url, size)
-                run(url, size, chosen.part, chosen.rounds)
+                run(url, chosen.part, chosen.rounds)
 
 
 @contextlib.contextmanager
@@ -87,7 +75,7 @@ def fill(url: str, size: FleetSize) -> None:
         fill_fleet(store, store.database, size)
 
 
-def run(url: str, size: FleetSize, part: str | None, rounds: int) -> None:
+def run(url: str, part: str | None, rounds: int) -> None:
     """Measure over a filled database."""
     with open_store(url) as store:
         rows = store.stats().rows
@@ -96,41 +84,41 @@ def run(url: str, size: FleetSize, part: str | None, rounds: int) -> None:
             f"{rows['jobs']:,} jobs, {rows['tasks']:,} kernels; {os.cpu_count()} cores"
         )
         if part != "viewers":
-            pages(url, store, size)
+            with at_work(url):
+                pages(url)
         if part != "pages":
             viewers(url, store, rounds)
 
 
-def pages(url: str, store: Store, size: FleetSize) -> None:
+def pages(url: str) -> None:
     """Time every page."""
     with contextlib.ExitStack() as stack:
-        names = {
-            "workload": store.tasks(1, "znver4", 16)[0].workload.digest[:16],
-            "night": str(size.nights - 1),
-            "job": str(size.jobs // 2),
-            "signature": "",
-        }
-        asked: dict[str, tuple[str, list[float]]] = {}
-        for path in PAGES:
+        with dashboard(url) as (there, _):
+            filled = names(lambda address: json.loads(fetch(there + address)))
+        addresses = {}
+        asked: dict[str, list[float]] = {}
+        for path in [address.format(**filled) for address in ADDRESSES]:
             base, _ = stack.enter_context(dashboard(url))
-            if not names["signature"]:
-                told = json.loads(fetch(base + "/errors.json"))
-                names["signature"] = told["groups"][0]["signature"]
-            filled = path.format(**names)
-            asked[filled] = (base, [view(base + filled)[0]])
-        for _ in range(AGAIN):
-            began = time.perf_counter()
-            for path, (base, times) in asked.items():
-                times.append(view(base + path)[0])
-            # Longer than a page is remembered.
-            time.sleep(max(0.0, began + 1.1 - time.perf_counter()))
-        time.sleep(REST_S)
-        print(f"{'page':34}{'first':>9}{'again':>9}{'longest':>9}{'rested':>9}{'size':>9}")
-        for path, (base, (first, *again)) in asked.items():
-            rested, size_ = view(base + path)
-            shown = path if len(path) < 33 else f"{path[:30]}..."
-            figures = (first, statistics.median(again), max(again), rested)
-            print(f"{shown:34}{''.join(f'{f:6.0f} ms' for f in figures)}{size_ / 1000:6.0f} kB")
+            addresses[path] = base + path
+            asked[path] = [view(base + path)[0]]
+        for pause, rounds in ((REMEMBERED_S, AGAIN), (REST_S, RESTS)):
+            for _ in range(rounds):
+                time.sleep(pause)
+                for path, times in asked.items():
+                    times.append(view(addresses[path])[0])
+        print(
+            f"{'page':30}{'first':>9}{'again':>9}{'longest':>9}{'rested':>9}{'longest':>9}{'size':>9}"
+        )
+        for path, (first, *others) in asked.items():
+            size = view(addresses[path])[1]
+            shown = path if len(path) < 29 else f"{path[:26]}..."
+            again, rested = others[:AGAIN], others[AGAIN:]
+            figures = [first]
+            for of in (again, rested):
+                figures += [statistics.median(of), max(of)]
+            print(f"{shown:30}{''.join(f'{f:6.0f} ms' for f in figures)}{size / 1000:6.0f} kB")
+        slowest = max(asked, key=lambda path: max(asked[path]))
+        print(f"slowest: {max(asked[slowest]):.0f} ms, {slowest}")
 
 
 def view(address: str) -> tuple[float, int]:

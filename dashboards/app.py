@@ -23,6 +23,7 @@ from starlette.responses import (
 from starlette.staticfiles import StaticFiles
 
 from dashboards.assets import STATIC
+from dashboards.cache import Cache
 from dashboards.guard import COOKIE, Guard, cookie_of, local_target, same
 from dashboards.live import Hub, Topic
 from dashboards.options import DashboardOptions
@@ -34,6 +35,8 @@ from dashboards.warm import warm
 from db import DbError, NotFound
 from db.views.pulse import pulse
 
+#: Drawn pages that are kept; the largest have 1 MB.
+_DRAWN = 32
 #: Seconds after which a browser asks again for a page that could not be shown.
 _AGAIN_S = 3
 
@@ -82,8 +85,9 @@ def create_app(
     app.add_middleware(Guard, options=options)
     app.mount("/static", StaticFiles(directory=STATIC))
     app.add_api_route("/", lambda: RedirectResponse("/tonight"), include_in_schema=False)
+    drawn = Cache(room=_DRAWN)
     for page in PAGES:
-        _add(app, page, context, renderer, hub)
+        _add(app, page, context, renderer, hub, drawn)
     _add_service(app, source, options, renderer, metrics)
     _add_errors(app, renderer)
     _describe(app)
@@ -91,9 +95,14 @@ def create_app(
 
 
 def _add(
-    app: FastAPI, page: Page[Any, Any], context: Context, renderer: Renderer, hub: Hub
+    app: FastAPI,
+    page: Page[Any, Any],
+    context: Context,
+    renderer: Renderer,
+    hub: Hub,
+    drawn: Cache,
 ) -> None:
-    """Serve a page, its twin, and its events."""
+    """Serve a page, its twin, and its events; what was read once is drawn once."""
     adapter = TypeAdapter[Any](page.data)
 
     filled = Depends(page.params)
@@ -103,8 +112,12 @@ def _add(
         query = f"?{request.url.query}" if request.url.query else ""
         path = request.url.path
         live = f"{path}.live{query}" if page.live else ""
-        shown = renderer.page(page, params, data, live=live, twin=f"{path}.json{query}")
-        return HTMLResponse(shown)
+
+        def draw() -> bytes:
+            shown = renderer.page(page, params, data, live=live, twin=f"{path}.json{query}")
+            return shown.encode()
+
+        return HTMLResponse(drawn.made_of((path, query), data, draw))
 
     def twin(params: Any = filled) -> Response:
         told = adapter.dump_json(read_page(context, page, params))

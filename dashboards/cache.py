@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import threading
 import time
@@ -18,6 +17,7 @@ class _Entry:
         self.lock = threading.Lock()
         self.value: Any = None
         self.until = -math.inf
+        self.source: object = None
 
 
 class Cache:
@@ -34,27 +34,13 @@ class Cache:
         self._lock = threading.Lock()
         self._entries: OrderedDict[Hashable, _Entry] = OrderedDict()
 
-    def get(
-        self, key: Hashable, seconds: float, make: Callable[[], T], *, stale_s: float = 0.0
-    ) -> T:
+    def get(self, key: Hashable, seconds: float, make: Callable[[], T]) -> T:
         """The value of `key`, made if there is none younger than `seconds`.
 
-        One that is older by less than `stale_s` is returned all the same, and made anew meanwhile.
         An exception of `make` is raised to everybody who waited, one after the other, and is not
         remembered.
         """
-        with self._lock:
-            entry = self._entries.setdefault(key, _Entry())
-            self._entries.move_to_end(key)
-            while len(self._entries) > self._room:
-                self._entries.popitem(last=False)
-        stale: T = entry.value
-        if 0.0 <= self._clock() - entry.until < stale_s:
-            refresh = threading.Thread(
-                target=self._refresh, args=(entry, seconds, make), daemon=True
-            )
-            refresh.start()
-            return stale
+        entry = self._entry(key)
         with entry.lock:
             if self._clock() >= entry.until:
                 entry.value = make()
@@ -62,15 +48,23 @@ class Cache:
             value: T = entry.value
             return value
 
-    def _refresh(self, entry: _Entry, seconds: float, make: Callable[[], Any]) -> None:
-        # One at a time: who comes while it is made anew is served with the old one, too.
-        if not entry.lock.acquire(blocking=False):
-            return
-        try:
-            # What cannot be made now is told to the next who has to wait for it.
-            with contextlib.suppress(Exception):
-                if self._clock() >= entry.until:
-                    entry.value = make()
-                    entry.until = self._clock() + seconds
-        finally:
-            entry.lock.release()
+    def made_of(self, key: Hashable, source: object, make: Callable[[], T]) -> T:
+        """What `make` makes of `source`; made anew when that is another object than before.
+
+        Its keys are its own: `get` may be asked for the same one, also by `make`.
+        """
+        entry = self._entry(("made of", key))
+        with entry.lock:
+            if entry.source is not source:
+                entry.value = make()
+                entry.source = source
+            value: T = entry.value
+            return value
+
+    def _entry(self, key: Hashable) -> _Entry:
+        with self._lock:
+            entry = self._entries.setdefault(key, _Entry())
+            self._entries.move_to_end(key)
+            while len(self._entries) > self._room:
+                self._entries.popitem(last=False)
+            return entry

@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from dashboards import assets
 from dashboards.pages import NAVIGATION, Context, Page
+from dashboards.pages.base import FRESH_S
 from dashboards.text import FILTERS
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -65,7 +66,7 @@ class Renderer:
 
 def read_page(context: Context, page: Page[Any, Any], params: Any) -> Any:
     """Data of a page; read once for all who ask within a second."""
-    return context.cache.get((page.name, params), 1.0, lambda: page.read(context, params))
+    return context.cache.get((page.name, params), FRESH_S, lambda: page.read(context, params))
 
 
 def _values(page: Page[Any, Any], params: Any, data: Any) -> dict[str, Any]:

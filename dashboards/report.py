@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dashboards.pages import Context
-from dashboards.pages.gains import bucket_gains, model_gains
+from dashboards.pages.gains import latest_gains
 from dashboards.pages.nights import NightParams, read_night
 from dashboards.render import Renderer
 from dashboards.source import Source
@@ -20,5 +20,5 @@ def html_report(source: Source, campaign: int) -> str:
     context = Context(source)
     data = read_night(context, NightParams(campaign))
     traffic = {m.model: m.traffic for m in source.store.models()}
-    gains = model_gains(bucket_gains(context.kernels()), traffic)
+    gains = latest_gains(context, traffic)
     return Renderer(source.name).report(data=data, gains=gains, at=source.store.now())

@@ -17,6 +17,8 @@ from dashboards.options import DashboardOptions
 
 #: Priority beside those who tune on the same machine; see ``man 1 nice``.
 _NICENESS = 10
+#: Objects made, less those that are gone, after which garbage is looked for among the new ones.
+_COLLECT_AFTER = 100_000
 
 
 def listen(options: DashboardOptions) -> socket.socket:
@@ -67,8 +69,10 @@ def serve(app: FastAPI, taken: socket.socket, ready: Callable[[], None]) -> None
     asyncio.run(run_in_threadpool(bool))
     app.state.warm()
     _give_way()
-    # What was imported stays for ever: the collector need not look at it with every page.
+    # What was imported stays for ever, and a page makes ten thousand objects, none of them in a
+    # circle: the collector need not look at all that several times a page.
     gc.freeze()
+    gc.set_threshold(_COLLECT_AFTER)
     ready()
     server.run(sockets=[taken])
 

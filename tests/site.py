@@ -17,26 +17,10 @@ from dashboards.app import create_app
 from dashboards.options import DashboardOptions
 from dashboards.serve import Server, address, listen
 from dashboards.source import Source
+from dashboards.testing import names
 
 #: Quick to notice everything.
 OPTIONS = DashboardOptions(port=0, tick_s=0.1, redraw_s=1.0, patience_s=0.2)
-
-#: Every page of the small fleet, with what `Site.names` fills in.
-PAGES = (
-    "/tonight",
-    "/coverage",
-    "/workloads/{workload}",
-    "/models",
-    "/models/ads-0",
-    "/nights",
-    "/nights/3",
-    "/compare?before=1&after=3",
-    "/workers",
-    "/errors",
-    "/errors/{signature}",
-    "/jobs",
-    "/jobs/1",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +45,7 @@ class Site:
     base: str
 
     def named(self, path: str) -> str:
-        """A path of `PAGES` with a workload and a group of errors that are there."""
+        """An address of `ADDRESSES`, of what is in the database."""
         return path.format(**_names(self.base))
 
     def get(self, path: str, **headers: str) -> Answer:
@@ -100,11 +84,7 @@ class Site:
 
 @cache
 def _names(base: str) -> dict[str, str]:
-    site = Site(base)
-    rows = site.get("/coverage.json").json["rows"]
-    cell = next(c for row in rows for c in row["cells"] if c["tuned"])
-    groups = site.get("/errors.json").json["groups"]
-    return {"workload": cell["workload"], "signature": groups[0]["signature"]}
+    return names(lambda address: Site(base).get(address).json)
 
 
 @contextmanager

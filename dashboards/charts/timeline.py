@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
@@ -47,20 +48,22 @@ def timeline_chart(
 
 def _lane(lane: Lane, y: float, span: float) -> Markup:
     width = span / max(1, len(lane.pieces))
+    # There are thousands of pieces: written as short as they can be.
+    back = f"h-{width:.1f}z"
     idle, busy, built = [], [], []
+    for first, number in _served(lane.pieces):
+        wide = f"{width * number:.1f}"
+        idle.append(f"M{_LEFT + first * width:.1f} {y:g}h{wide}v{_BAR:g}h-{wide}z")
     for index, piece in enumerate(lane.pieces):
-        if piece is None:
-            continue
-        x = _LEFT + index * width
-        measured, build = piece
-        idle.append(f"M{x:.1f} {y:g}h{width:.1f}v{_BAR:g}h-{width:.1f}z")
+        measured, build = piece or (0.0, 0.0)
+        left = f"M{_LEFT + index * width:.1f}"
         if measured > 0:
             # Measuring fills from above, so that idleness shows as a gap over the building.
             tall = (_BAR - 5) * min(1.0, measured)
-            busy.append(f"M{x:.1f} {y:g}h{width:.1f}v{tall:.1f}h-{width:.1f}z")
+            busy.append(f"{left} {y:g}h{width:.1f}v{tall:.1f}{back}")
         if build > 0:
             tall = 5 * min(1.0, build)
-            built.append(f"M{x:.1f} {y + _BAR:g}h{width:.1f}v-{tall:.1f}h-{width:.1f}z")
+            built.append(f"{left} {y + _BAR:g}h{width:.1f}v-{tall:.1f}{back}")
     parts = [
         tag("path", d="".join(d), class_=class_)
         for d, class_ in ((idle, "idle"), (busy, "measure"), (built, "build"))
@@ -74,3 +77,13 @@ def _lane(lane: Lane, y: float, span: float) -> Markup:
         x = _LEFT + span * place
         parts.append(tag("path", d=f"M{x - 4:.1f} {y + 4:g}l8 10m0 -10l-8 10", class_="loss"))
     return join(parts)
+
+
+def _served(pieces: Sequence[object]) -> Iterator[tuple[int, int]]:
+    """Runs of pieces in which a slot served: the first of each, and how many there are."""
+    at = 0
+    for there, run in itertools.groupby(pieces, key=lambda piece: piece is not None):
+        number = len(list(run))
+        if there:
+            yield at, number
+        at += number

@@ -6,20 +6,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-import sqlalchemy as sa
-
 from dashboards.cache import Cache
 from dashboards.rates import Rates
 from dashboards.source import Source
-from db.views.kernels import Kernel, kernels, latest_versions
+from db.views.kernels import Kernel, Kernels
 
 P = TypeVar("P")
 D = TypeVar("D")
 
-#: Seconds that the kernels of all models are remembered: the one large read that pages share;
-#: and seconds more during which they are shown while they are read anew.
-_KERNELS_S = 5.0
-_KERNELS_STALE_S = 30.0
+#: Seconds that what was read for one viewer is shown to others.
+FRESH_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +27,18 @@ class Context:
     rates: Rates = field(default_factory=Rates)
 
     def kernels(self) -> list[Kernel]:
-        """Kernels of the latest version of every model."""
+        """Kernels of the latest version of every model; the same list while nothing changes.
 
-        def read(connection: sa.Connection) -> list[Kernel]:
-            return kernels(connection, list(latest_versions(connection)))
+        Pages keep what they make of them by that: see `Cache.made_of`.
+        """
 
-        return self.cache.get(
-            "kernels", _KERNELS_S, lambda: self.source.read(read), stale_s=_KERNELS_STALE_S
-        )
+        def read() -> list[Kernel]:
+            # Whatever is known is known of one database; another may have taken its place.
+            store = self.source.store
+            known = self.cache.made_of("known kernels", store, Kernels)
+            return self.source.read(known.latest)
+
+        return self.cache.get("kernels", FRESH_S, read)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -91,16 +92,15 @@ class Coverage:
 
 def _read(context: Context, params: CoverageParams) -> Coverage:
     every = context.kernels()
-    chosen = [k for k in every if _wanted(k, params)]
+    return context.cache.made_of(("coverage", params), every, lambda: _covered(every, params))
+
+
+def _covered(every: Sequence[Kernel], params: CoverageParams) -> Coverage:
     # What several models have in common is one cell.
-    unique = {(k.arch, k.bucket, k.workload): k for k in chosen}
-    rows: dict[tuple[str, str, int], list[Cell]] = defaultdict(list)
-    same = defaultdict[tuple[str, str, str, int], int](int)
-    for (arch, bucket, workload), kernel in sorted(unique.items()):
-        family = kernel.family
-        key = (kernel.op_kind, family, arch, bucket)
-        # Two workloads of one name in one bucket have a row each.
-        number, same[key] = same[key], same[key] + 1
+    unique = {(k.workload, k.arch, k.bucket): k for k in every if _wanted(k, params)}
+    rows: dict[tuple[str, str], dict[tuple[str, int], list[Cell]]] = {}
+    for (workload, arch, bucket), kernel in unique.items():
+        # Speeds are shown with two or three digits.
         roofline, speedup = kernel.roofline, kernel.speedup
         cell = Cell(
             arch,
@@ -111,9 +111,10 @@ def _read(context: Context, params: CoverageParams) -> Coverage:
             kernel.tuned,
             kernel.stale,
         )
-        rows[kernel.op_kind, family, number].append(cell)
+        row = rows.setdefault((kernel.op_kind, kernel.family), {})
+        row.setdefault((arch, bucket), []).append(cell)
     archs: dict[str, set[int]] = defaultdict(set)
-    for arch, bucket, _ in unique:
+    for _, arch, bucket in unique:
         archs[arch].add(bucket)
     dates = [k.recorded_at for k in unique.values() if k.recorded_at is not None]
     return Coverage(
@@ -124,8 +125,23 @@ def _read(context: Context, params: CoverageParams) -> Coverage:
         tuned=sum(k.tuned for k in unique.values()),
         stale=sum(k.stale for k in unique.values()),
         newest_at=max(dates, default=None),
-        rows=[CoverageRow(name, op, cells) for (op, name, _), cells in sorted(rows.items())],
+        rows=[
+            CoverageRow(name, op, cells)
+            for (op, name), by_column in sorted(rows.items())
+            for cells in _side_by_side(by_column)
+        ],
     )
+
+
+def _side_by_side(by_column: Mapping[tuple[str, int], list[Cell]]) -> list[list[Cell]]:
+    """Rows of cells, one per column: two workloads of one name in one bucket have a row each."""
+    in_order = sorted(by_column.items())
+    if all(len(cells) == 1 for _, cells in in_order):
+        return [[cell for _, (cell,) in in_order]]
+    stacks = [sorted(cells, key=lambda cell: cell.workload) for _, cells in in_order]
+    return [
+        [cell for cell in level if cell is not None] for level in itertools.zip_longest(*stacks)
+    ]
 
 
 def _wanted(kernel: Kernel, params: CoverageParams) -> bool:

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from dashboards.pages.base import Context
 from db.views.kernels import Kernel
 
 
@@ -53,6 +54,13 @@ class ModelGain:
     tuned: int
     #: How many times faster than default schedules: over buckets, weighted by traffic.
     gain: float | None
+
+
+def latest_gains(context: Context, traffic: Mapping[str, Mapping[int, float]]) -> list[ModelGain]:
+    """What tuning won on the latest version of every model; `traffic` as for `model_gains`."""
+    every = context.kernels()
+    buckets = context.cache.made_of("gains by bucket", every, lambda: bucket_gains(every))
+    return model_gains(buckets, traffic)
 
 
 def bucket_gains(kernels: Iterable[Kernel]) -> list[BucketGain]:

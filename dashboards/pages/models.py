@@ -12,12 +12,18 @@ from fastapi import Query
 
 from dashboards.charts import Series, line_chart
 from dashboards.pages.base import Context, NoParams, Page
-from dashboards.pages.gains import BucketGain, ModelGain, bucket_gains, model_gains
+from dashboards.pages.gains import (
+    BucketGain,
+    ModelGain,
+    bucket_gains,
+    latest_gains,
+    model_gains,
+)
 from dashboards.pages.pace import TunedTime, tuned_times
 from dashboards.text import latency
 from db import LOOKUP_KINDS, StoredModelVersion
 from db.schema import catalog
-from db.views.kernels import Kernel, kernels
+from db.views.kernels import Kernel, Kernels
 from db.views.lookups import best_by_arch, lookups
 from db.views.serving import ServedKernels, refreshes, served_kernels
 
@@ -105,7 +111,7 @@ class ModelPage:
 def _read_all(context: Context, params: NoParams) -> Models:
     models = context.source.store.models()
     traffic = {m.model: m.traffic for m in models}
-    return Models(models, model_gains(bucket_gains(context.kernels()), traffic))
+    return Models(models, latest_gains(context, traffic))
 
 
 def _read(context: Context, params: ModelParams) -> ModelPage:
@@ -115,13 +121,13 @@ def _read(context: Context, params: ModelParams) -> ModelPage:
 
     def body(connection: sa.Connection) -> tuple[Any, ...]:
         return (
-            kernels(connection, [found.id]),
             best_by_arch(connection, [found.id]),
             _versions(connection, found.model),
             served_kernels(connection, found.id),
         )
 
-    of_model, tuned_on, versions, served = context.source.read(body)
+    tuned_on, versions, served = context.source.read(body)
+    of_model = _kernels(context, found)
     buckets = bucket_gains(of_model)
     would = lookups(of_model, tuned_on, archs)
     return ModelPage(
@@ -137,6 +143,15 @@ def _read(context: Context, params: ModelParams) -> ModelPage:
         served=served,
         kernels=of_model,
     )
+
+
+def _kernels(context: Context, version: StoredModelVersion) -> list[Kernel]:
+    # Of a version that is the latest, they are known.
+    latest = [k for k in context.kernels() if k.model_version == version.id]
+    if latest:
+        return latest
+    named = {version.id: version.model}
+    return context.source.read(lambda connection: Kernels().of(connection, named))
 
 
 def _versions(connection: sa.Connection, model: str) -> list[Version]:

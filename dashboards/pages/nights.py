@@ -13,7 +13,7 @@ from fastapi import Query
 from dashboards.pages.base import Context, Page
 from db import CampaignProgress, Toolchain
 from db.views._time import clock
-from db.views.changes import NOISE, Shift, shifts, spreads
+from db.views.changes import NOISE, Shift, Shifts, shifts, spreads
 from db.views.nights import MissedJob, held_secs, night
 
 #: Nights on one page.
@@ -210,6 +210,7 @@ def _compare(context: Context, params: CompareParams) -> Compared:
         found = shifts(
             connection,
             *ends,
+            most=SHOWN,
             toolchain_before=params.toolchain_before,
             toolchain_after=params.toolchain_after,
         )
@@ -224,22 +225,14 @@ def _compare(context: Context, params: CompareParams) -> Compared:
     return context.source.read(body)
 
 
-def _changes(connection: sa.Connection, found: Sequence[Shift]) -> Changes:
-    regressed = [s for s in found if s.regressed]
-    improved = sorted((s for s in found if s.improved), key=lambda s: -(s.speedup or 0.0))
-    covered = [s for s in found if s.covered]
-    shown = [*regressed[:SHOWN], *improved[:SHOWN]]
+def _changes(connection: sa.Connection, found: Shifts) -> Changes:
+    shown = [*found.regressed, *found.improved]
     return Changes(
         noise=NOISE,
-        regressed=regressed[:SHOWN],
-        improved=improved[:SHOWN],
-        covered=covered[:SHOWN],
-        counts={
-            "regressed": len(regressed),
-            "improved": len(improved),
-            "covered": len(covered),
-            "noise": len(found) - len(regressed) - len(improved) - len(covered),
-        },
+        regressed=found.regressed,
+        improved=found.improved,
+        covered=found.covered,
+        counts=found.counts,
         spreads={f"{d}/{a}": spread for (d, a), spread in spreads(connection, shown).items()},
     )
 

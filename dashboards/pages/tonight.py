@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,13 +12,12 @@ import sqlalchemy as sa
 
 from dashboards.charts import Series, line_chart
 from dashboards.pages.base import Context, NoParams, Page
-from dashboards.pages.gains import ModelGain, bucket_gains, model_gains
+from dashboards.pages.gains import ModelGain, latest_gains
 from dashboards.text import clock_time
 from db import CampaignProgress, CampaignState, JobState, WorkerInfo
 from db.views._time import clock
 from db.views.changes import Shift, shifts
 from db.views.fleet import Piece, Span, serving, total, work
-from db.views.kernels import Kernel
 from db.views.outlook import Outlook, outlook
 
 #: Campaigns that are looked at; older ones are on the page of nights.
@@ -121,20 +119,6 @@ class Tonight:
 
 
 def _read(context: Context, params: NoParams) -> Tonight:
-    # What moves slowly is much to read where nothing of it is remembered: read beside the rest.
-    with ThreadPoolExecutor(2, "tonight") as beside:
-        kernels = beside.submit(context.kernels)
-        since = beside.submit(
-            context.cache.get,
-            "since",
-            _CHANGES_S,
-            lambda: context.source.read(_since),
-            stale_s=_CHANGES_S,
-        )
-        return _read_beside(context, kernels, since)
-
-
-def _read_beside(context: Context, kernels: Future[list[Kernel]], since: Future[Since]) -> Tonight:
     store = context.source.store
     recent = store.campaigns(_RECENT)
     running = [c for c in recent if c.state is CampaignState.RUNNING]
@@ -163,8 +147,8 @@ def _read_beside(context: Context, kernels: Future[list[Kernel]], since: Future[
         slots=sum(w.slots for w in alive),
         slots_busy=busy,
         flow=flow,
-        yesterday=since.result(),
-        gains=model_gains(bucket_gains(kernels.result()), traffic),
+        yesterday=context.cache.get("since", _CHANGES_S, lambda: context.source.read(_since)),
+        gains=latest_gains(context, traffic),
     )
 
 
@@ -273,17 +257,14 @@ def _rate(context: Context, flow: Flow, running: bool) -> float | None:
 def _since(connection: sa.Connection) -> Since:
     now = clock(connection)
     since = now - timedelta(days=1)
-    found = shifts(connection, since, now)
-    regressed = [s for s in found if s.regressed]
-    improved = sorted((s for s in found if s.improved), key=lambda s: -(s.speedup or 0.0))
-    half = _SHOWN // 2
-    notable = [*regressed[:half], *improved[: _SHOWN - min(half, len(regressed))]]
+    found = shifts(connection, since, now, most=_SHOWN)
+    regressed = found.regressed[: _SHOWN // 2]
     return Since(
         since=since,
-        improved=len(improved),
-        regressed=len(regressed),
-        covered=sum(s.covered for s in found),
-        notable=notable,
+        improved=found.counts["improved"],
+        regressed=found.counts["regressed"],
+        covered=found.counts["covered"],
+        notable=[*regressed, *found.improved[: _SHOWN - len(regressed)]],
     )
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import heapq
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
+from db.backend.chunks import chunks
 from db.schema import catalog, queue, records
 from db.views._time import moment
 
@@ -30,6 +33,9 @@ class Shift:
     op_kind: str
     #: Name of the CPU architecture.
     arch: str
+    #: ``regressed``: slower by more than noise, or without its record; ``improved``: faster by more
+    #: than noise; ``covered``: has a record and had none.
+    kind: str
     #: Seconds per call at the first moment; ``None`` if there was no record.
     before_secs: float | None
     #: Seconds per call at the second moment; ``None`` if it was rolled back to nothing.
@@ -42,22 +48,19 @@ class Shift:
             return None
         return self.before_secs / self.after_secs
 
-    @property
-    def improved(self) -> bool:
-        """Whether it became faster by more than noise."""
-        return (speedup := self.speedup) is not None and speedup > 1.0 + NOISE
 
-    @property
-    def regressed(self) -> bool:
-        """Whether it became slower by more than noise, or lost its record."""
-        if self.after_secs is None:
-            return self.before_secs is not None
-        return (speedup := self.speedup) is not None and speedup < 1.0 - NOISE
+@dataclass(frozen=True, slots=True)
+class Shifts:
+    """What changed between two moments: the most notable of each kind, and how many there are."""
 
-    @property
-    def covered(self) -> bool:
-        """Whether it has a record now and had none."""
-        return self.before_secs is None and self.after_secs is not None
+    #: Those that became slower, or lost their record; the worst first.
+    regressed: tuple[Shift, ...]
+    #: Those that became faster; the greatest gain first.
+    improved: tuple[Shift, ...]
+    #: Those that have a record now and had none, by name.
+    covered: tuple[Shift, ...]
+    #: How many there are of each kind, and within ``noise``.
+    counts: Mapping[str, int]
 
 
 def shifts(
@@ -65,16 +68,19 @@ def shifts(
     before: datetime,
     after: datetime,
     *,
+    most: int,
     toolchain_before: str | None = None,
     toolchain_after: str | None = None,
     campaign: int | None = None,
-) -> list[Shift]:
-    """Best records that were made or revoked between two moments; regressions first.
+) -> Shifts:
+    """Best records that were made or revoked between two moments.
 
     Parameters
     ----------
     before, after
         The moments; a best counts from its promotion until it is beaten or revoked.
+    most
+        How many of each kind are named.
     toolchain_before, toolchain_after
         Only records of this toolchain (key), at either moment; ``None`` takes the fastest of any.
         If they differ, workloads that did not change in between are compared as well.
@@ -88,7 +94,6 @@ def shifts(
     stood = _stood(first, toolchain_before)
     stands = _stood(second, toolchain_after)
     key = (promotions.c.workload_id, promotions.c.arch_id)
-    # Grouped by ids and named afterwards: names are long, and there are thousands of groups.
     grouped = (
         sa.select(
             *key,
@@ -101,22 +106,56 @@ def shifts(
     )
     if campaign is not None:
         grouped = grouped.where(_of_campaign(campaign))
-    of = grouped.subquery()
-    query = (
-        sa.select(
-            catalog.workloads.c.digest,
-            catalog.workloads.c.name,
-            catalog.workloads.c.op_kind,
-            catalog.cpu_archs.c.name.label("arch"),
-            of.c.before,
-            of.c.after,
-        )
-        .select_from(of)
-        .join(catalog.workloads, catalog.workloads.c.id == of.c.workload_id)
-        .join(catalog.cpu_archs, catalog.cpu_archs.c.id == of.c.arch_id)
-        .where(sa.or_(of.c.before.is_not(None), of.c.after.is_not(None)))
+    parted = _parted(connection.execute(grouped).all())
+    shown = {kind: [row for _, row in heapq.nsmallest(most, parted[kind])] for kind in _KINDS}
+    # There are thousands, and names are long: only those that are shown are named.
+    named = _named(connection, {row[0] for rows in shown.values() for row in rows})
+    archs = sa.select(catalog.cpu_archs.c.id, catalog.cpu_archs.c.name)
+    arch_names: dict[int, str] = {row.id: row.name for row in connection.execute(archs)}
+    of = {
+        kind: tuple(Shift(*named[w], arch_names[a], kind, *secs) for w, a, *secs in shown[kind])
+        for kind in _KINDS
+    }
+    return Shifts(
+        regressed=of["regressed"],
+        improved=of["improved"],
+        covered=tuple(sorted(of["covered"], key=lambda shift: (shift.name, shift.arch))),
+        counts={kind: len(of_kind) for kind, of_kind in parted.items()},
     )
-    return sorted((Shift(*row) for row in connection.execute(query).all()), key=_regressions_first)
+
+
+_KINDS = ("regressed", "improved", "covered")
+#: Workload, architecture, seconds at the two moments.
+_Row = tuple[int, int, float | None, float | None]
+
+
+def _parted(rows: Iterable[Any]) -> dict[str, list[tuple[float, _Row]]]:
+    """Parts by kind; in each, the smaller the number, the more notable."""
+    parts: dict[str, list[tuple[float, _Row]]] = {kind: [] for kind in (*_KINDS, "noise")}
+    for workload, arch, before, after in rows:
+        row = (workload, arch, before, after)
+        if before is None:
+            if after is not None:
+                parts["covered"].append((0.0, row))
+        elif after is None:
+            parts["regressed"].append((0.0, row))
+        elif (speedup := before / after) < 1.0 - NOISE:
+            parts["regressed"].append((speedup, row))
+        elif speedup > 1.0 + NOISE:
+            parts["improved"].append((-speedup, row))
+        else:
+            parts["noise"].append((0.0, row))
+    return parts
+
+
+def _named(connection: sa.Connection, ids: Collection[int]) -> dict[int, tuple[str, str, str]]:
+    workloads = catalog.workloads
+    columns = (workloads.c.id, workloads.c.digest, workloads.c.name, workloads.c.op_kind)
+    found = {}
+    for some in chunks(sorted(ids)):
+        for id_, *told in connection.execute(sa.select(*columns).where(workloads.c.id.in_(some))):
+            found[id_] = tuple(told)
+    return found
 
 
 def spreads(connection: sa.Connection, shown: Sequence[Shift]) -> dict[tuple[str, str], float]:
@@ -191,13 +230,3 @@ def _of_campaign(campaign: int) -> sa.ColumnElement[bool]:
         .where(jobs.c.campaign_id == campaign)
     )
     return sa.tuple_(promotions.c.workload_id, promotions.c.arch_id).in_(wanted)
-
-
-def _regressions_first(shift: Shift) -> tuple[float, str, str]:
-    # Rolled back to nothing is the worst; new ones come last.
-    if shift.after_secs is None:
-        order = 0.0
-    else:
-        speedup = shift.speedup
-        order = float("inf") if speedup is None else speedup
-    return order, shift.name, shift.arch

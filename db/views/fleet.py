@@ -58,7 +58,13 @@ class Piece:
     fma_gflops: float | None
 
 
-_COUNTERS = ("measured", "failed", "build_s", "measure_s", "validate_s", "calibrate_s")
+#: What is counted of a worker, and of which counters that is the sum; see `Piece`.
+_COUNTED = (
+    ("measured",),
+    ("failed",),
+    ("build_s",),
+    ("measure_s", "validate_s", "calibrate_s"),
+)
 
 
 def serving(connection: sa.Connection, span: Span) -> list[str]:
@@ -102,7 +108,8 @@ def work(connection: sa.Connection, span: Span, of: Sequence[str]) -> dict[str, 
         sa.select(
             samples.c.worker_id,
             sa.func.max(epoch(samples.c.at)).label("at"),
-            *(sa.func.max(samples.c[name]).label(name) for name in _COUNTERS),
+            # They only grow, and so do their sums.
+            *(sa.func.max(sum(samples.c[name] for name in names)) for names in _COUNTED),
             sa.func.max(samples.c.fma_gflops).label("fma_gflops"),
         )
         .where(
@@ -120,9 +127,9 @@ def work(connection: sa.Connection, span: Span, of: Sequence[str]) -> dict[str, 
     )
     for id_, started_at, seen_at, stats in connection.execute(born).all():
         # It began with nothing done, and its row holds what it told last.
-        told[id_].append((started_at.timestamp(), [0.0] * len(_COUNTERS), None))
+        told[id_].append((started_at.timestamp(), [0.0] * len(_COUNTED), None))
         if stats:
-            last = [float(stats.get(name, 0.0)) for name in _COUNTERS]
+            last = [sum(float(stats.get(name, 0.0)) for name in names) for names in _COUNTED]
             told[id_].append((seen_at.timestamp(), last, stats.get("fma_gflops")))
     return {id_: _pieces(span, points) for id_, points in told.items()}
 
@@ -157,31 +164,26 @@ def total(span: Span, pieces: Iterable[Sequence[Piece]]) -> list[Piece]:
 
 def _pieces(span: Span, points: list[tuple[float, list[float], float | None]]) -> list[Piece]:
     points.sort(key=lambda point: point[0])
-    sums: dict[int, list[float]] = {}
+    # One list per figure: there are thousands of pieces.
+    sums = [[0.0] * span.pieces for _ in _COUNTED]
     speeds: dict[int, float | None] = {}
     start, width = span.since.timestamp(), span.width
     for (t0, before, _), (t1, after, speed) in itertools.pairwise(points):
         if t1 <= t0:
             continue
-        grown = [max(0.0, b - a) / (t1 - t0) for a, b in zip(before, after, strict=True)]
+        grown = [(b - a) / (t1 - t0) if b > a else 0.0 for a, b in zip(before, after, strict=True)]
         first = max(0, int((t0 - start) // width))
         last = min(span.pieces - 1, int((t1 - start) // width))
         for index in range(first, last + 1):
-            overlap = min(t1, start + (index + 1) * width) - max(t0, start + index * width)
+            left = start + index * width
+            overlap = min(t1, left + width) - max(t0, left)
             if overlap <= 0.0:
                 continue
-            into = sums.setdefault(index, [0.0] * len(grown))
-            for at, rate in enumerate(grown):
-                into[at] += rate * overlap
+            for of, rate in zip(sums, grown, strict=True):
+                of[index] += rate * overlap
             speeds[index] = speed if speed is not None else speeds.get(index)
+    measured, failed, build, busy = sums
     return [
-        Piece(
-            index,
-            measured,
-            failed,
-            min(build, width),
-            min(measure + validate + calibrate, width),
-            speeds[index],
-        )
-        for index, (measured, failed, build, measure, validate, calibrate) in sorted(sums.items())
+        Piece(i, measured[i], failed[i], min(build[i], width), min(busy[i], width), speeds[i])
+        for i in sorted(speeds)
     ]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 
-from db.schema import catalog, records
-from db.store._part import Select
+from db.schema import catalog
+from db.store._part import Row
+from db.views import _kernels
 from db.views._time import clock
 
 #: Days after which a record counts as stale: as in ``tunefleet nightly add --stale-days``.
@@ -87,95 +89,109 @@ def latest_versions(connection: sa.Connection) -> dict[int, str]:
     return {id_: name for name, id_ in sorted(newest.items())}
 
 
-def kernels(connection: sa.Connection, versions: Sequence[int]) -> list[Kernel]:
-    """Kernels of model versions, by version, architecture and bucket.
+class Kernels:
+    """Kernels of model versions, read once and then kept up with what changes.
 
-    Of several toolchains the newest counts; if it has no record, the newest that has one, and
-    the record is stale.
+    What is told of a workload, or by a promotion, never changes, so it is read once. Which tasks
+    there are and which promotions stand is compared by sums: a look at what did not change costs a
+    few small queries, a look after a promotion reads that promotion.
+
+    Of one database, and not for two threads at once.
     """
-    named = {id_: names for id_, *names in connection.execute(_named(versions)).all()}
-    newest = connection.execute(sa.select(sa.func.max(catalog.toolchains.c.id))).scalar()
-    oldest = clock(connection) - timedelta(days=STALE_DAYS)
-    found = {
-        (workload, arch): (secs, default, roofline, at, toolchain != newest or at < oldest)
-        for workload, arch, toolchain, secs, default, roofline, at in connection.execute(
-            _best(versions)
-        ).all()
-    }
-    untuned = (None, None, None, None, False)
-    rows = connection.execute(_tasks(versions)).all()
-    made = []
-    for model, version, arch, on, bucket, calls, id_ in rows:
-        digest, name, op_kind, flops, moved = named[id_]
-        best, default, roofline, at, stale = found.get((id_, on), untuned)
-        of_workload = (digest, name, op_kind, flops, moved, calls)
-        made.append(
-            Kernel(model, version, arch, bucket, *of_workload, best, default, roofline, at, stale)
-        )
-    return made
+
+    def __init__(self) -> None:
+        self._tasks: Sequence[Row] = ()
+        #: By identifier, in the order of the query's columns.
+        self._workloads: dict[int, tuple[Any, ...]] = {}
+        #: Promotions by workload, architecture, toolchain and regime; all that stand.
+        self._best: dict[tuple[int, int, int, str], int] = {}
+        #: What they say by identifier, in the order of the query's columns.
+        self._promotions: dict[int, tuple[Any, ...]] = {}
+        self._kernels: list[Kernel] = []
+        self._made_of: tuple[object, ...] = ()
+        #: When the next record becomes stale.
+        self._ages_at = datetime.max.replace(tzinfo=UTC)
+
+    def latest(self, connection: sa.Connection) -> list[Kernel]:
+        """Kernels of the latest version of every model."""
+        return self.of(connection, latest_versions(connection))
+
+    def of(self, connection: sa.Connection, versions: Mapping[int, str]) -> list[Kernel]:
+        """Kernels by version, architecture and bucket; the same object if nothing changed.
+
+        Of several toolchains the newest counts; if it has no record, the newest that has one, and
+        the record is stale.
+
+        Parameters
+        ----------
+        connection
+            In a transaction that sees one moment.
+        versions
+            Identifiers of model versions, and the names of their models.
+        """
+        ids = list(versions)
+        toolchain, *sums = connection.execute(_kernels.sums(ids)).one()
+        now = clock(connection)
+        made_of = (dict(versions), tuple(sums[:3]), tuple(sums[3:]), toolchain)
+        if self._made_of == made_of and now < self._ages_at:
+            return self._kernels
+        if self._made_of[:2] != made_of[:2]:
+            self._tasks = connection.execute(_kernels.tasks_of(ids)).all()
+            rows = connection.execute(_kernels.named(ids)).all()
+            self._workloads = {id_: tuple(told) for id_, *told in rows}
+        self._keep_up(connection, *sums[3:])
+        self._kernels = self._make(connection, versions, toolchain, now)
+        self._made_of = made_of
+        return self._kernels
+
+    def _keep_up(self, connection: sa.Connection, number: int, total: int, newest: int) -> None:
+        """Read the promotions that stand and are not known."""
+        last = max(self._best.values(), default=0)
+        if newest > last:
+            self._best.update(_by_key(connection.execute(_kernels.best_since(last)).all()))
+        if (len(self._best), sum(self._best.values())) != (number, total):
+            # Rolled back; or committed after one that began later.
+            self._best = _by_key(connection.execute(_kernels.best_since(0)).all())
+
+    def _make(
+        self, connection: sa.Connection, versions: Mapping[int, str], toolchain: int, now: datetime
+    ) -> list[Kernel]:
+        # The newest toolchain comes last, and stays.
+        in_order = sorted(self._best.items(), key=lambda one: one[0][2])
+        standing = {
+            (workload, arch): promotion
+            for (workload, arch, _, regime), promotion in in_order
+            if regime == "warm" and workload in self._workloads
+        }
+        records = self._records(connection, standing.values(), toolchain, now)
+        made = []
+        for version, arch, on, bucket, calls, workload in self._tasks:
+            digest, name, op_kind, flops, moved = self._workloads[workload]
+            best, default, roofline, at, stale = records[standing.get((workload, on))]
+            place = (versions[version], version, arch, bucket)
+            of_workload = (digest, name, op_kind, flops, moved, calls)
+            made.append(Kernel(*place, *of_workload, best, default, roofline, at, stale))
+        return made
+
+    def _records(
+        self, connection: sa.Connection, ids: Collection[int], newest: int, now: datetime
+    ) -> dict[int | None, tuple[Any, ...]]:
+        """What promotions say of a kernel, and whether they are stale; of none, for ``None``."""
+        known = self._promotions
+        unknown = sorted(set(ids) - known.keys())
+        read = {id_: tuple(told) for id_, *told in _kernels.told(connection, unknown)}
+        self._promotions = {id_: known[id_] if id_ in known else read[id_] for id_ in ids}
+        days = timedelta(days=STALE_DAYS)
+        records: dict[int | None, tuple[Any, ...]] = {None: (None, None, None, None, False)}
+        oldest = now
+        for id_, (*told, at, toolchain) in self._promotions.items():
+            stale = toolchain != newest or at < now - days
+            records[id_] = (*told, at, stale)
+            if not stale and at < oldest:
+                oldest = at
+        self._ages_at = oldest + days
+        return records
 
 
-# Three reads that the database answers from their tables in one go, put together here: joined
-# there, every name would be told again for each architecture.
-
-
-def _named(versions: Sequence[int]) -> Select:
-    workloads, tasks = catalog.workloads, catalog.tasks
-    wanted = sa.select(tasks.c.workload_id).where(tasks.c.model_version_id.in_(list(versions)))
-    columns = (
-        workloads.c.id,
-        workloads.c.digest,
-        workloads.c.name,
-        workloads.c.op_kind,
-        workloads.c.flops,
-        workloads.c.bytes,
-    )
-    return sa.select(*columns).where(workloads.c.id.in_(wanted))
-
-
-def _tasks(versions: Sequence[int]) -> Select:
-    tasks = catalog.tasks
-    return (
-        sa.select(
-            catalog.models.c.name,
-            tasks.c.model_version_id,
-            catalog.cpu_archs.c.name,
-            tasks.c.arch_id,
-            tasks.c.bucket,
-            tasks.c.calls,
-            tasks.c.workload_id,
-        )
-        .select_from(tasks)
-        .join(catalog.cpu_archs, catalog.cpu_archs.c.id == tasks.c.arch_id)
-        .join(catalog.model_versions, catalog.model_versions.c.id == tasks.c.model_version_id)
-        .join(catalog.models, catalog.models.c.id == catalog.model_versions.c.model_id)
-        .where(tasks.c.model_version_id.in_(list(versions)))
-        .order_by(*tasks.primary_key.columns)
-    )
-
-
-def _best(versions: Sequence[int]) -> Select:
-    """The record of the newest toolchain that has one, per workload and architecture."""
-    best, promotions, tasks = records.best_records, records.promotions, catalog.tasks
-    newer = best.alias("newer")
-    wanted = sa.select(tasks.c.workload_id).where(tasks.c.model_version_id.in_(list(versions)))
-    superseded = sa.exists().where(
-        newer.c.workload_id == best.c.workload_id,
-        newer.c.arch_id == best.c.arch_id,
-        newer.c.regime == best.c.regime,
-        newer.c.toolchain_id > best.c.toolchain_id,
-    )
-    return (
-        sa.select(
-            best.c.workload_id,
-            best.c.arch_id,
-            best.c.toolchain_id,
-            best.c.run_secs,
-            promotions.c.default_secs,
-            promotions.c.roofline,
-            promotions.c.promoted_at,
-        )
-        .select_from(best)
-        .join(promotions, promotions.c.id == best.c.promotion_id)
-        .where(best.c.workload_id.in_(wanted), best.c.regime == "warm", ~superseded)
-    )
+def _by_key(rows: Iterable[Row]) -> dict[tuple[int, int, int, str], int]:
+    return {(of, arch, toolchain, regime): id_ for of, arch, toolchain, regime, id_ in rows}

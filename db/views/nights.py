@@ -12,14 +12,14 @@ from db.domain.jobs import CampaignProgress
 from db.domain.states import FINAL_STATES, JobAction, JobState
 from db.schema import catalog, queue
 from db.views._time import clock, epoch, moment
-from db.views.changes import Shift, shifts
+from db.views.changes import Shifts, shifts
 
 jobs, events = queue.jobs, queue.events
 
 #: States of jobs that ended without being done.
 _MISSED = tuple(sorted(str(s) for s in FINAL_STATES - {JobState.DONE}))
 
-#: Missed jobs that are named; the others are counted.
+#: Missed jobs, and changes of each kind, that are named; the others are counted.
 _NAMED = 200
 
 
@@ -51,8 +51,8 @@ class Night:
     hours: float
     #: Hours that measuring slots held its jobs.
     slot_hours: float
-    #: Every change between its creation and its end; regressions first.
-    shifts: tuple[Shift, ...]
+    #: What changed between its creation and its end.
+    shifts: Shifts
     #: Jobs that ended without being done, the first of them.
     missed: tuple[MissedJob, ...]
 
@@ -67,7 +67,7 @@ def night(connection: sa.Connection, campaign: CampaignProgress) -> Night:
         hours=(until - campaign.started_at).total_seconds() / 3600.0,
         slot_hours=held_secs(connection, [campaign.campaign_id], until)[campaign.campaign_id]
         / 3600.0,
-        shifts=tuple(shifts(connection, since, until, campaign=campaign.campaign_id)),
+        shifts=shifts(connection, since, until, most=_NAMED, campaign=campaign.campaign_id),
         missed=tuple(_missed(connection, campaign.campaign_id)),
     )
 

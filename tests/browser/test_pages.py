@@ -8,9 +8,10 @@ from typing import Literal
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from dashboards.testing import ADDRESSES
 from tests.browser.axe import Axe
 from tests.browser.conftest import Watched
-from tests.site import PAGES, Site
+from tests.site import Site
 
 WIDTHS = (1440, 390)
 THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
@@ -24,7 +25,7 @@ def screen(browser: Browser) -> Iterator[tuple[Page, Watched]]:
         yield watched.watch(context.new_page()), watched
 
 
-@pytest.mark.parametrize("path", PAGES)
+@pytest.mark.parametrize("path", ADDRESSES)
 def test_a_page_in_every_width_and_theme(
     screen: tuple[Page, Watched], fleet: Site, path: str
 ) -> None:
@@ -92,7 +93,7 @@ def test_without_a_script(browser: Browser, fleet: Site) -> None:
         page = context.new_page()
         page.goto(fleet.base + "/tonight")
         expect(page.locator("figure.chart svg").first).to_be_visible()
-        for path in PAGES:
+        for path in ADDRESSES:
             page.goto(fleet.base + fleet.named(path))
             assert page.locator("main table, main svg").count() > 0, path
         page.goto(fleet.base + "/jobs")

@@ -9,9 +9,10 @@ from typing import Any
 import jsonschema
 import pytest
 
+from dashboards.testing import ADDRESSES
 from db import open_store
 from db.testing.fleet import SMALL
-from tests.site import PAGES, Site
+from tests.site import Site
 
 #: The same pages in other words.
 FILTERED = (
@@ -26,7 +27,7 @@ def twin(path: str) -> str:
     return f"{base}.json{mark}{query}"
 
 
-@pytest.mark.parametrize("path", [*PAGES, *FILTERED])
+@pytest.mark.parametrize("path", [*ADDRESSES, *FILTERED])
 def test_a_page_and_its_twin(fleet: Site, path: str) -> None:
     path = fleet.named(path)
     page = fleet.get(path)
@@ -42,7 +43,7 @@ def test_a_page_and_its_twin(fleet: Site, path: str) -> None:
     assert told.json
 
 
-@pytest.mark.parametrize("path", [*PAGES, *FILTERED])
+@pytest.mark.parametrize("path", [*ADDRESSES, *FILTERED])
 def test_a_twin_keeps_to_its_schema(fleet: Site, path: str) -> None:
     path = fleet.named(path)
     document = schema(fleet.base)

@@ -51,28 +51,21 @@ def test_failures_are_not_remembered() -> None:
     assert cache.get("a", 60.0, lambda: 7) == 7
 
 
-def test_the_stale_is_shown_while_it_is_made_anew() -> None:
-    clock, done = Clock(), threading.Event()
-    cache = Cache(clock=clock)
-    assert cache.get("a", 1.0, lambda: "old", stale_s=10.0) == "old"
-    clock.now += 2.0
-
-    def make() -> str:
-        done.set()
-        return "new"
-
-    assert cache.get("a", 1.0, make, stale_s=10.0) == "old"
-    assert done.wait(10)
-    while cache.get("a", 1.0, make, stale_s=10.0) != "new":
-        pass
+def test_what_is_made_of_the_same_is_made_once() -> None:
+    cache, made = Cache(), iter(range(10))
+    one, equal = [1], [1]
+    assert [cache.made_of("a", one, lambda: next(made)) for _ in range(3)] == [0, 0, 0]
+    assert cache.made_of("a", equal, lambda: next(made)) == 1
+    assert cache.made_of("b", equal, lambda: next(made)) == 2
+    with pytest.raises(ZeroDivisionError):
+        cache.made_of("a", one, lambda: 1 // 0)
+    assert cache.made_of("a", one, lambda: next(made)) == 3
 
 
-def test_the_too_stale_is_not_shown() -> None:
-    clock = Clock()
-    cache = Cache(clock=clock)
-    assert cache.get("a", 1.0, lambda: "old", stale_s=10.0) == "old"
-    clock.now += 12.0
-    assert cache.get("a", 1.0, lambda: "fresh", stale_s=10.0) == "fresh"
+def test_what_is_remembered_may_be_made_of_what_has_the_same_name() -> None:
+    cache = Cache()
+    of = [1]
+    assert cache.get("a", 60.0, lambda: cache.made_of("a", of, lambda: 7)) == 7
 
 
 def test_there_is_only_so_much_room() -> None:
