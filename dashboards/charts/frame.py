@@ -10,8 +10,8 @@ from markupsafe import Markup
 from dashboards.charts.scales import Scale
 from dashboards.charts.svg import join, tag, text
 
-#: Width of a character of a label, about.
-CHARACTER = 6.2
+#: Width of a character of a label, about, where labels are largest: on a narrow screen.
+CHARACTER = 8.6
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,7 +60,7 @@ def roofline_chart(
     x = logarithmic([min(spread) / 2, max(spread) * 2], *frame.x)
     slowest = min(roof.rates.values()) * x.low
     y = logarithmic([roof.peak * 1.3, *(p.gflops for p in points), slowest], *frame.y)
-    parts = []
+    parts, names = [], []
     below = -math.inf
     for name, rate in roof.rates.items():
         ridge = roof.peak / rate
@@ -68,8 +68,8 @@ def roofline_chart(
         line = [(start, rate * start), (ridge, roof.peak), (x.high, roof.peak)]
         parts.append(tag("path", d=path((x(a), y(b)) for a, b in line), class_="roof"))
         # Names of caches that are almost as fast are written below one another.
-        below = max(y(rate * start) - 4, below + 12)
-        parts.append(text(x(start) + 4, below, f"{name} {rate:.0f} GB/s", class_="tick halo"))
+        below = max(y(rate * start) - 4, below + 15)
+        names.append(text(x(start) + 4, below, f"{name} {rate:.0f} GB/s", class_="tick halo"))
     parts.append(
         text(
             frame.x[1] - 4,
@@ -83,9 +83,9 @@ def roofline_chart(
     for index, point in enumerate(points):
         px, py = x(point.intensity), y(point.gflops)
         # Names of points that lie on one another are written below one another.
-        below = max(py + 4, below + 14)
+        below = max(py + 4, below + 16)
         parts.append(tag("circle", cx=px, cy=py, r=5, class_=f"s{index} dot"))
-        parts.append(text(px + 9, below, point.name, class_="label halo"))
+        names.append(text(px + 9, below, point.name, class_="label halo"))
     return picture(
         frame.width,
         frame.height,
@@ -99,5 +99,7 @@ def roofline_chart(
             x_text=number,
             y_text=number,
         ),
+        # Names stand before all lines.
         join(parts),
+        join(names),
     )

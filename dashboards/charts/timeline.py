@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from dashboards.charts.svg import join, picture, tag, text
 
-_LEFT, _ROW, _BAR, _WIDTH = 96.0, 26.0, 18.0, 960.0
+_LEFT, _ROW, _BAR, _WIDTH = 110.0, 26.0, 18.0, 1376.0
 
 
 @dataclass(frozen=True, slots=True)

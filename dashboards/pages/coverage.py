@@ -165,7 +165,10 @@ def _draw(coverage: Coverage, params: CoverageParams) -> Mapping[str, Any]:
         rows.append(HeatRow(cells))
     groups = [(arch, [str(b) for b in buckets]) for arch, buckets in coverage.archs.items()]
     what = "Percent of roofline" if params.show == "roofline" else "Speed-up over default schedules"
-    return {"heat": heat_map(groups, rows, f"{what} by workload, CPU architecture and batch size")}
+    return {
+        "heat": heat_map(groups, rows, f"{what} by workload, CPU architecture and batch size"),
+        "above": any((c.roofline or 0.0) > 1.0 for row in coverage.rows for c in row.cells),
+    }
 
 
 # There are thousands of cells, and few architectures.

@@ -161,7 +161,7 @@ def _draw_one(page: JobPage, params: JobParams) -> Mapping[str, Any]:
     chart = None
     if curve:
         chart = line_chart(
-            [Series("sum of the best of each workload", curve, steps=True)],
+            [Series("best so far", curve, steps=True)],
             "Sum of the best latencies over candidates, once every workload has one",
             x_label="candidates measured",
             x_whole=True,

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from dashboards.charts import Series, line_chart
 from dashboards.pages.base import Context, NoParams, Page
 from dashboards.pages.gains import ModelGain, latest_gains
-from dashboards.text import clock_time
+from dashboards.text import clock_time, plural
 from db import CampaignProgress, CampaignState, JobState, WorkerInfo
 from db.views._time import clock
 from db.views.changes import Shift, shifts
@@ -177,15 +177,17 @@ def situation_of(
             f"tunefleet campaign resume {paused[0].id}",
         )
     waiting = sum(c.jobs[JobState.QUEUED] + c.jobs[JobState.LOST] for c in running)
+    jobs = "1 job waits" if waiting == 1 else f"{waiting} jobs wait"
     if not alive and not any(c.jobs[JobState.RUNNING] for c in running):
         reason = next((f" {c.waiting}." for c in shown if c.waiting), "")
-        jobs = "1 job waits" if waiting == 1 else f"{waiting} jobs wait"
         return (
             f"No worker serves, so nothing happens: {jobs}.{reason}",
             "tunefleet nightly run, or the command that created the campaign, again",
         )
-    slots = sum(w.slots for w in alive)
-    return f"{_campaigns(len(running))} running on {slots} slots; {waiting} jobs wait.", ""
+    going = f"{_campaigns(len(running))} running"
+    if not alive:
+        return f"{going}, and no worker was heard of for {SILENT_S:.0f} s; {jobs}.", ""
+    return f"{going} on {plural(sum(w.slots for w in alive), 'slot')}; {jobs}.", ""
 
 
 def _campaigns(number: int) -> str:

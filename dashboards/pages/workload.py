@@ -23,7 +23,7 @@ from dashboards.charts import (
 from dashboards.pages.base import Context, Page
 from dashboards.schedules import difference, knobs
 from dashboards.text import latency
-from db import Measurement
+from db import Measurement, Toolchain
 from db.views.workload import Trial, Use, WorkloadKey, find_workload, keys_of, trials, uses
 
 #: Records that are shown side by side.
@@ -110,6 +110,8 @@ class WorkloadPage:
     bytes: float
     #: What measured it.
     keys: Sequence[WorkloadKey]
+    #: Toolchains of these, the newest first.
+    toolchains: Sequence[Toolchain]
     #: The one that is shown; ``None`` if nothing measured it.
     key: WorkloadKey | None
     #: Its measurements, in order.
@@ -131,6 +133,7 @@ def _read(context: Context, params: WorkloadParams) -> WorkloadPage:
         return workload, keys, key, seen, uses(connection, workload.digest)
 
     workload, keys, key, seen, used = context.source.read(body)
+    known = {key.toolchain for key in keys}
     top: list[Measurement] = []
     history: list[Crowned] = []
     if key is not None:
@@ -156,6 +159,7 @@ def _read(context: Context, params: WorkloadParams) -> WorkloadPage:
         flops=workload.flops,
         bytes=workload.bytes,
         keys=keys,
+        toolchains=[t for t in context.source.store.toolchains() if t.key in known],
         key=key,
         trials=seen,
         top=[_top(m) for m in top],

@@ -46,7 +46,7 @@ def test_a_campaign_with_a_worker(site: Site, world: World) -> None:
     world.store.register_worker(WorkerInfo("w1", "host", ARCH.name))
     world.lease("w1")
     told = site.get("/tonight.json").json
-    assert told["situation"] == "1 campaign is running on 1 slots; 1 jobs wait."
+    assert told["situation"] == "1 campaign is running on 1 slot; 1 job waits."
     assert (told["slots"], told["slots_busy"]) == (1, 1)
 
 
