@@ -1,7 +1,8 @@
-"""Compiled checks of row numbers: each input is copied while it is checked.
+"""Compiled checks of row numbers: an input is copied, and the copy is checked.
 
 Kernels read the copy, so that what was checked is what is read, whatever the caller's other
-threads do to the original meanwhile.
+threads do to the original meanwhile. The check is a function of its own, which never sees the
+original: of one loop that copies and checks LLVM makes a copy and a check that reads again.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ _ONE = tirx.IntImm("int64", 1)
 
 
 def check_function(dtype: str, rows: np.ndarray) -> tirx.PrimFunc:
-    """Build ``(from, to, limits, rows, status)``: status becomes 1 if a row number is outside.
+    """Build ``(numbers, limits, rows, status)``: status becomes 1 if a row number is outside.
 
     Parameters
     ----------
@@ -34,25 +35,24 @@ def check_function(dtype: str, rows: np.ndarray) -> tirx.PrimFunc:
     with IRBuilder() as builder, tir.prim_func(is_private=True, s_tir=True):
         tir.func_name("check")
         tir.func_attr({"tirx.noalias": True})
-        pointers = [
-            tir.arg(name, tir.handle(kind))
-            for name, kind in (("p_from", dtype), ("p_to", dtype), ("p_limits", "int64"))
-        ]
+        numbers, bounds = tir.arg("p", tir.handle(dtype)), tir.arg("p_limits", tir.handle("int64"))
         examples = tir.arg("rows", tirx.Var("rows", "int64"))
         verdict = tir.arg("p_status", tir.handle("int32"))
         count = tirx.IntImm("int64", rows.size)
-        source, to = (_view(p, examples * count, dtype) for p in pointers[:2])
-        limits, status = _view(pointers[2], count, "int64"), _view(verdict, _ONE, "int32")
+        values = _view(numbers, examples * count, dtype)
+        limits, status = _view(bounds, count, "int64"), _view(verdict, _ONE, "int32")
         bad = tir.alloc_buffer((_ONE,), "int32")
         tir.buffer_store(bad, tirx.const(0, "int32"), [0])
-        with tir.serial(examples) as r, tir.serial(count) as j:
-            value = tir.Bind(source[r * count + j])
-            tir.buffer_store(to, value, [r * count + j])
-            limit = limits[j] if limits_differ else tirx.IntImm("int64", int(rows.flat[0]))
-            outside = _outside(value, dtype, limit)
-            if limits_differ and not rows.all():
-                outside = (limit > 0).astype("int32") * outside
-            tir.buffer_store(bad, bad[0] | outside, [0])
+        if limits_differ:
+            with tir.serial(examples) as r, tir.serial(count) as j:
+                outside = _outside(values[r * count + j], dtype, limits[j])
+                if not rows.all():
+                    outside = (limits[j] > 0).astype("int32") * outside
+                tir.buffer_store(bad, bad[0] | outside, [0])
+        else:
+            with tir.serial(examples * count) as i:
+                limit = tirx.IntImm("int64", int(rows.flat[0]))
+                tir.buffer_store(bad, bad[0] | _outside(values[i], dtype, limit), [0])
         tir.buffer_store(status, status[0] | bad[0], [0])
     return builder.get()
 

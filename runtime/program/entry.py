@@ -178,15 +178,14 @@ class EntryBuilder:
             source = _behind(source, start * row)
         body: list[tirx.Stmt] = []
         count = rows if staged.batched else _i64(1)
+        body.append(_copy(to, source, count * row))
         if staged.check is not None:
             limits = (
                 to
                 if staged.limits is None
                 else _pointer(weights[self._graph.weights + staged.limits])
             )
-            body.append(self._call(staged.check, [source, to, limits, count, base]))
-        else:
-            body.append(_copy(to, source, count * row))
+            body.append(self._call(staged.check, [to, limits, count, base]))
         if staged.batched:
             missing = (_i64(self._batch) - rows) * row
             end = _behind(to, rows * row)
