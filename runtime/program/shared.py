@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
-from runtime.program.by_rows import same_but_batch
+from runtime.program.alike import same_but_batch
 from runtime.program.kernels import Kernel
 
 

@@ -14,7 +14,7 @@ from tvm import te, tirx
 
 from runtime import Engine
 from runtime.program import Kernel, build_by_rows, build_kernel, by_rows, plan_program
-from runtime.program.by_rows import same_but_batch
+from runtime.program.alike import same_but_batch
 from runtime.program.link import link
 from tests.helpers import Array
 from tuner.arch import host_arch, simd_of, target_of
