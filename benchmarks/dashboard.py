@@ -2,10 +2,9 @@
 
 Pages are asked for over HTTP, each from a dashboard in a process of its own that was started for
 it, while a fleet works on the database (`benchmarks._fleet`): `first` as soon as it serves;
-`again`, median and longest of five, when what is remembered of the page has run out; `rested`,
-median and longest of three, after half a minute in which nobody asked for anything. Then a writer
-stores measurements while nobody and while a hundred viewers watch, in turns
-(`benchmarks._viewers`).
+`again`, median and longest of five, when what is remembered of the page has run out; `rested`, the
+longer of two, after half a minute in which nobody asked for anything. Then a writer stores
+measurements while nobody and while a hundred viewers watch, in turns (`benchmarks._viewers`).
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ from db.testing.postgres import temporary_postgres
 #: Views of each page after the first, and how long a page is remembered.
 AGAIN, REMEMBERED_S = 5, 1.1
 #: Rests, and how long they last.
-RESTS, REST_S = 3, 31.0
+RESTS, REST_S = 2, 31.0
 
 
 def main() -> None:
@@ -38,17 +37,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--measurements", type=int, default=FleetSize().measurements)
     parser.add_argument("--only", choices=("sqlite", "postgresql"))
-    parser.add_argument("--database", metavar="URL", help="one that was filled before")
-    parser.add_argument("--fill", action="store_true", help="fill --database, and end")
+    parser.add_argument(
+        "--database", metavar="URL", action="append", default=[], help="one that was filled before"
+    )
+    parser.add_argument("--fill", action="store_true", help="fill every --database, and end")
     parser.add_argument("--part", choices=("pages", "viewers"))
-    parser.add_argument("--rounds", type=int, default=6, help="turns with and without viewers")
+    parser.add_argument("--rounds", type=int, default=4, help="turns with and without viewers")
     chosen = parser.parse_args()
     size = FleetSize(measurements=chosen.measurements)
-    if chosen.database is not None:
+    for url in chosen.database:
         if chosen.fill:
-            fill(chosen.database, size)
+            fill(url, size)
         else:
-            run(chosen.database, chosen.part, chosen.rounds)
+            run(url, chosen.part, chosen.rounds)
+    if chosen.database:
         return
     for kind in ("sqlite", "postgresql"):
         if chosen.only in (None, kind):
@@ -106,17 +108,13 @@ def pages(url: str) -> None:
                 time.sleep(pause)
                 for path, times in asked.items():
                     times.append(view(addresses[path])[0])
-        print(
-            f"{'page':30}{'first':>9}{'again':>9}{'longest':>9}{'rested':>9}{'longest':>9}{'size':>9}"
-        )
+        print(f"{'page':34}{'first':>9}{'again':>9}{'longest':>9}{'rested':>9}{'size':>9}")
         for path, (first, *others) in asked.items():
             size = view(addresses[path])[1]
-            shown = path if len(path) < 29 else f"{path[:26]}..."
+            shown = path if len(path) < 33 else f"{path[:30]}..."
             again, rested = others[:AGAIN], others[AGAIN:]
-            figures = [first]
-            for of in (again, rested):
-                figures += [statistics.median(of), max(of)]
-            print(f"{shown:30}{''.join(f'{f:6.0f} ms' for f in figures)}{size / 1000:6.0f} kB")
+            figures = (first, statistics.median(again), max(again), max(rested))
+            print(f"{shown:34}{''.join(f'{f:6.0f} ms' for f in figures)}{size / 1000:6.0f} kB")
         slowest = max(asked, key=lambda path: max(asked[path]))
         print(f"slowest: {max(asked[slowest]):.0f} ms, {slowest}")
 

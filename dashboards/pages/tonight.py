@@ -27,7 +27,7 @@ SILENT_S = 60.0
 #: Changes that are shown; the others are counted.
 _SHOWN = 8
 #: Pieces of the span that the rates are drawn over.
-_PIECES = 90
+_PIECES = 60
 #: Seconds for which slow-moving parts are remembered.
 _CHANGES_S = 10.0
 

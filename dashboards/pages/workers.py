@@ -21,7 +21,7 @@ from db.views.fleet import Piece, Span, lifetime, losses, serving, work, workers
 
 #: Slots on one page.
 PER_PAGE = 40
-_PIECES = 120
+_PIECES = 90
 #: A span is never shorter: pieces of less than a second would show nothing.
 _SHORTEST = timedelta(seconds=_PIECES)
 

@@ -109,7 +109,7 @@ def work(connection: sa.Connection, span: Span, of: Sequence[str]) -> dict[str, 
             samples.c.worker_id,
             sa.func.max(epoch(samples.c.at)).label("at"),
             # They only grow, and so do their sums.
-            *(sa.func.max(sum(samples.c[name] for name in names)) for names in _COUNTED),
+            *(sa.func.max(_summed(names)) for names in _COUNTED),
             sa.func.max(samples.c.fma_gflops).label("fma_gflops"),
         )
         .where(
@@ -132,6 +132,11 @@ def work(connection: sa.Connection, span: Span, of: Sequence[str]) -> dict[str, 
             last = [sum(float(stats.get(name, 0.0)) for name in names) for names in _COUNTED]
             told[id_].append((seen_at.timestamp(), last, stats.get("fma_gflops")))
     return {id_: _pieces(span, points) for id_, points in told.items()}
+
+
+def _summed(names: Sequence[str]) -> sa.ColumnElement[float]:
+    first, *others = (samples.c[name] for name in names)
+    return sum(others, start=first)
 
 
 def losses(connection: sa.Connection, span: Span) -> list[tuple[str, datetime]]:
