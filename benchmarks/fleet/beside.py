@@ -2,10 +2,11 @@
 
     python -m benchmarks.fleet.beside --rounds 9
 
-Kernels bound by multiply-adds, by the caches and by memory are measured as a worker measures them,
-in turns with the builder idle and with it compiling without a pause. What a bare loop of
-multiply-adds from registers loses to the same builder is the part that is the machine's own: cores
-that are threads of one, or that share a clock.
+Kernels bound by multiply-adds, by the caches and by memory are measured as a worker measures them:
+the default schedule first, then other configurations, which count beside it. All this with the
+builder idle and with it compiling without a pause, in turns. What a bare loop of multiply-adds from
+registers loses to the same builder is the part that is the machine's own: cores that are threads of
+one, or that share a clock.
 """
 
 from __future__ import annotations
@@ -53,31 +54,41 @@ def busy(builder: LocalBuilder, layer: Layer) -> Iterator[None]:
         thread.join()
 
 
+def _kernels(
+    builder: LocalBuilder, layer: Layer, count: int
+) -> Iterator[tuple[str, str, str, str]]:
+    """Name, workload, function and code of the default schedule and of some others, far apart."""
+    workload, facts, arch = layer.workload(), facts_of(layer.function()), host_arch()
+    template, simd = template_for(facts), simd_of(arch)
+    configs = template.space(facts, simd).configs
+    chosen = [configs[(i + 1) * len(configs) // (count + 1)] for i in range(count)]
+    for i, config in enumerate([template.default(facts, simd), *chosen]):
+        built = builder.build(workload.tir, arch, config=config, trace=None)
+        if built.code is None:
+            raise RuntimeError(f"{layer} does not build: {built.failure}")
+        name = f"{layer}, default" if i == 0 else f"{layer}, {i}"
+        yield name, workload.digest, workload.tir, built.code
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=9, help="of idle and busy, in turns")
+    parser.add_argument("--configs", type=int, default=3, help="per layer, beside the default one")
     given = parser.parse_args()
-    arch, plan = host_arch(), plan_cores(1, physical_cores())
+    plan = plan_cores(1, physical_cores())
     if not plan.building:
         parser.error("this host has one core: there is none to build on beside it")
     options = MeasureOptions(core=plan.measuring[0], build_cores=plan.building)
     builder, measurer = LocalBuilder(options), LocalMeasurer(options)
-    kernels = []
-    for layer in LAYERS:
-        tir, facts = layer.workload().tir, facts_of(layer.function())
-        config = template_for(facts).default(facts, simd_of(arch))
-        built = builder.build(tir, arch, config=config, trace=None)
-        if built.code is None:
-            raise RuntimeError(f"{layer} does not build: {built.failure}")
-        kernels.append((layer, tir, built.code))
+    kernels = [one for layer in LAYERS for one in _kernels(builder, layer, given.configs)]
     idle: dict[str, list[float]] = {}
     beside: dict[str, list[float]] = {}
 
     def take(into: dict[str, list[float]]) -> None:
-        for layer, tir, code in kernels:
-            ran = measurer.run(layer.workload().digest, tir, code, best=None)
-            into.setdefault(str(layer), []).append(ran.median)
+        for name, workload, tir, code in kernels:
+            ran = measurer.run(workload, tir, code, best=None)
+            into.setdefault(name, []).append(ran.median)
         into.setdefault("fma", []).append(1.0 / measurer.calibrate()["fma_gflops"])
 
     try:
@@ -89,14 +100,14 @@ def main() -> None:
     finally:
         builder.close()
         measurer.close()
-    print(f"{'kernel':28}{'idle us':>10}{'busy us':>10}{'shift':>9}{'of pairs':>10}")
+    print(f"{'kernel':34}{'idle us':>10}{'busy us':>10}{'shift':>9}{'of pairs':>10}")
     for name, alone in idle.items():
         pairs = [b / a for a, b in zip(alone, beside[name], strict=True)]
         before, after = statistics.median(alone), statistics.median(beside[name])
         if name == "fma":
-            shown = f"{'multiply-adds alone':28}{'':10}{'':10}"
+            shown = f"{'multiply-adds alone':34}{'':10}{'':10}"
         else:
-            shown = f"{name:28}{1e6 * before:10.2f}{1e6 * after:10.2f}"
+            shown = f"{name:34}{1e6 * before:10.2f}{1e6 * after:10.2f}"
         print(f"{shown}{after / before - 1.0:9.1%}{statistics.median(pairs) - 1.0:10.1%}")
 
 

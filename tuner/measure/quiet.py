@@ -4,7 +4,9 @@ On a shared host a core has quiet and busy moments of milliseconds to seconds; i
 kernel that lives in caches may take twice its time. Noise only ever slows a kernel down, so the
 fastest windows tell what it takes; but were there quiet ones among them? A candidate therefore
 runs in turns with the workload's fastest kernel so far: while that one does not reach the time it
-once had, the core is busy, and the windows go on.
+once had, the core is busy, and the windows go on. Where no quiet moment comes, because builders on
+the other cores take their part of caches and memory all night, both are slowed by the same: the
+candidate's windows then count as much less as the other's were too long.
 """
 
 from __future__ import annotations
@@ -23,8 +25,9 @@ Timer = Callable[[], float]
 _LOOK = 3
 #: Windows of a kernel that has nothing to run beside, as multiples of those that are kept.
 _ALONE = 4
-#: Candidates in a row that met no quiet turn, after which the host counts as slower than it was.
-_DRIFTED = 5
+#: A fastest kernel that takes so many times its time at the best of moments runs on a host that has
+#: changed: neighbours in a cache cost less. So many candidates in a row have to see it.
+_CHANGED, _DRIFTED = 1.3, 5
 
 
 @dataclass(slots=True)
@@ -34,7 +37,7 @@ class Pacemaker:
     time: Timer
     #: Seconds per call of its fastest window.
     floor: float
-    #: Candidates measured beside it in a row that met no quiet turn.
+    #: Candidates measured beside it in a row to which the host seemed changed.
     missed: int = field(default=0)
 
     def window(self) -> float:
@@ -43,11 +46,19 @@ class Pacemaker:
         self.floor = min(self.floor, secs)
         return secs
 
+    def met(self, fastest: float) -> None:
+        """Note its fastest window beside a candidate; believe in the end that the host changed."""
+        self.missed = self.missed + 1 if fastest > _CHANGED * self.floor else 0
+        if self.missed >= _DRIFTED:
+            self.floor, self.missed = fastest, 0
+
 
 def quietest(
     candidate: Timer, pace: Pacemaker | None, best: float | None, options: MeasureOptions
 ) -> list[float]:
     """Time a candidate: its `options.repeats` fastest windows, rising.
+
+    On a core that never gets quiet, what those would be on a quiet one.
 
     Parameters
     ----------
@@ -73,8 +84,13 @@ def quietest(
         if time.perf_counter() - start > options.patience_s and len(turns) >= options.repeats:
             break
         turns.append((pace.window(), candidate()))
-    _note(turns, pace, options)
-    return _fastest([ours for _, ours in turns], options.repeats)
+    if _quiet(turns, pace, options) >= options.repeats:
+        pace.missed = 0
+        return _fastest([ours for _, ours in turns], options.repeats)
+    least = sorted(turns)[: options.repeats]
+    secs = sorted(ours * min(1.0, pace.floor / beside) for beside, ours in least)
+    pace.met(least[0][0])
+    return secs
 
 
 def in_turns(timers: list[Timer], options: MeasureOptions) -> list[list[float]]:
@@ -91,15 +107,6 @@ def in_turns(timers: list[Timer], options: MeasureOptions) -> list[list[float]]:
 
 def _quiet(turns: list[tuple[float, float]], pace: Pacemaker, options: MeasureOptions) -> int:
     return sum(beside <= (1.0 + options.noise) * pace.floor for beside, _ in turns)
-
-
-def _note(turns: list[tuple[float, float]], pace: Pacemaker, options: MeasureOptions) -> None:
-    if _quiet(turns, pace, options):
-        pace.missed = 0
-        return
-    pace.missed += 1
-    if pace.missed >= _DRIFTED:
-        pace.floor, pace.missed = min(beside for beside, _ in turns), 0
 
 
 def _fastest(windows: list[float], count: int) -> list[float]:

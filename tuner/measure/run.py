@@ -75,8 +75,10 @@ def run_kernel(
         return RunResult(failure=failure, error=error)
     run = _timer(bench, kernel, options)
     secs = quietest(run, bench.pace, best, options)
-    if bench.pace is None or secs[0] < bench.pace.floor:
-        bench.pace = Pacemaker(run, secs[0])
+    median = statistics.median(secs)
+    # Faster by more than noise: chance must not lower the floor from one candidate to the next.
+    if bench.pace is None or median < (1.0 - options.noise) * bench.pace.floor:
+        bench.pace = Pacemaker(run, median)
     return RunResult(tuple(secs), error)
 
 

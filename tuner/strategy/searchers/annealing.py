@@ -14,10 +14,10 @@ import numpy as np
 from tuner.cost_model import CostModel, Table, fit
 from tuner.strategy.searchers.base import Problem, Searcher
 
-#: Trials before the first model of a workload where nothing is known of others.
+#: Trials before the first model of a workload, or the first correction of what others taught.
 _FIRST = 6
 #: One proposal in so many is random.
-_EXPLORE = 8
+_EXPLORE = 16
 #: Spaces up to this are ranked whole: annealing could only miss some of it.
 _WHOLE = 4096
 #: Chains of annealing, and steps of each.
@@ -57,7 +57,7 @@ class AnnealingSearcher(Searcher):
         """Refine the prior by what was told, every few tellings."""
         count = len(self._told)
         due = count - count % _every(count)
-        if due == self._learned or (due < _FIRST and self._problem.prior is None):
+        if due == self._learned or due < _FIRST:
             return
         told = list(self._told.items())[:due][-_LESSONS:]
         table = self._features([place for place, _ in told])

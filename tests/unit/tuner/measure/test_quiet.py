@@ -17,10 +17,11 @@ IMPATIENT = MeasureOptions(repeats=3, patience_s=0.0)
 
 
 class Core:
-    """A core on which kernels take twice their time while it is busy."""
+    """A core on which kernels take `slower` times their time while it is busy."""
 
-    def __init__(self, busy: Busy) -> None:
+    def __init__(self, busy: Busy, slower: float = 2.0) -> None:
         self._busy = busy
+        self._slower = slower
         self.windows = 0
 
     def kernel(self, secs: float) -> Timer:
@@ -28,7 +29,7 @@ class Core:
 
         def run() -> float:
             self.windows += 1
-            return secs * (2.0 if self._busy(self.windows) else 1.0)
+            return secs * (self._slower if self._busy(self.windows) else 1.0)
 
         return run
 
@@ -65,13 +66,23 @@ def test_a_candidate_is_not_given_up_because_the_core_is_busy() -> None:
     assert secs == [0.95, 0.95, 0.95]
 
 
-def test_patience_ends_and_a_slower_host_is_believed_in_the_end() -> None:
+def test_where_no_quiet_moment_comes_the_candidate_counts_by_what_slowed_the_other() -> None:
+    core = Core(lambda window: True, slower=1.1)
+    pace = Pacemaker(core.kernel(1.0), 1.0)
+    for _ in range(50):
+        secs = quietest(core.kernel(0.9), pace, None, IMPATIENT)
+        assert secs == pytest.approx([0.9, 0.9, 0.9])
+    assert pace.floor == 1.0
+
+
+def test_a_host_that_changed_is_believed_in_the_end() -> None:
     core = Core(lambda window: True)
     pace = Pacemaker(core.kernel(1.0), 1.0)
     for _ in range(5):
         assert pace.floor == 1.0
-        assert quietest(core.kernel(1.0), pace, None, IMPATIENT) == [2.0, 2.0, 2.0]
+        assert quietest(core.kernel(1.0), pace, None, IMPATIENT) == [1.0, 1.0, 1.0]
     assert pace.floor == 2.0
+    assert quietest(core.kernel(1.0), pace, None, IMPATIENT) == [2.0, 2.0, 2.0]
 
 
 def test_kernels_in_turns_are_compared_by_the_quietest_turns() -> None:
