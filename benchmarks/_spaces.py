@@ -16,7 +16,16 @@ from pathlib import Path
 
 import tvm
 
-from db import CpuArch, Lesson, Measured, Measurement, Store, Workload, measurement_uid
+from benchmarks._finals import with_finals
+from db import (
+    CpuArch,
+    Lesson,
+    Measured,
+    Measurement,
+    Store,
+    Workload,
+    measurement_uid,
+)
 from scheduler.campaigns import prepared_model
 from tuner.arch import simd_of, toolchain
 from tuner.cost_model import CostModel, dataset, fit
@@ -46,6 +55,8 @@ class Space:
     measured: dict[str, Measured]
     #: Seconds to build and measure a candidate, on average.
     trial_secs: float
+    #: Whether the fastest were measured again, in turns.
+    settled: bool
 
     @property
     def best(self) -> float:
@@ -174,7 +185,8 @@ def spaces(store: Store, *, smallest: int) -> Iterator[Space]:
             top = store.top_measurements(digest, arch.name, key, limit=20)
             builds = [m.build_secs for m in top if m.build_secs is not None]
             trial = sum(builds) / len(builds) if builds else 0.0
-            yield Space(workload, arch, facts, measured, trial)
+            measured, settled = with_finals(store, arch, measured)
+            yield Space(workload, arch, facts, measured, trial, settled)
 
 
 def lessons_without(

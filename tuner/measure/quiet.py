@@ -87,9 +87,10 @@ def quietest(
     if _quiet(turns, pace, options) >= options.repeats:
         pace.missed = 0
         return _fastest([ours for _, ours in turns], options.repeats)
-    least = sorted(turns)[: options.repeats]
-    secs = sorted(ours * min(1.0, pace.floor / beside) for beside, ours in least)
-    pace.met(least[0][0])
+    least = _fastest([beside for beside, _ in turns], options.repeats)
+    slower = max(1.0, statistics.median(least) / pace.floor)
+    secs = [ours / slower for ours in _fastest([ours for _, ours in turns], options.repeats)]
+    pace.met(least[0])
     return secs
 
 
