@@ -4,9 +4,9 @@ On a shared host a core has quiet and busy moments of milliseconds to seconds; i
 kernel that lives in caches may take twice its time. Noise only ever slows a kernel down, so the
 fastest windows tell what it takes; but were there quiet ones among them? A candidate therefore
 runs in turns with the workload's fastest kernel so far: while that one does not reach the time it
-once had, the core is busy, and the windows go on. Where no quiet moment comes, because builders on
-the other cores take their part of caches and memory all night, both are slowed by the same: the
-candidate's windows then count as much less as the other's were too long.
+once had, the core is busy, and the windows go on, for a while: builders on the other cores may take
+their part of caches and memory all night. Both are slowed by the same, so the candidate's windows
+count as much less as the other's were too long.
 """
 
 from __future__ import annotations
@@ -56,9 +56,7 @@ class Pacemaker:
 def quietest(
     candidate: Timer, pace: Pacemaker | None, best: float | None, options: MeasureOptions
 ) -> list[float]:
-    """Time a candidate: its `options.repeats` fastest windows, rising.
-
-    On a core that never gets quiet, what those would be on a quiet one.
+    """Time a candidate: its `options.repeats` fastest windows, rising, as on a quiet core.
 
     Parameters
     ----------
@@ -84,14 +82,10 @@ def quietest(
         if time.perf_counter() - start > options.patience_s and len(turns) >= options.repeats:
             break
         turns.append((pace.window(), candidate()))
-    if _quiet(turns, pace, options) >= options.repeats:
-        pace.missed = 0
-        return _fastest([ours for _, ours in turns], options.repeats)
     least = _fastest([beside for beside, _ in turns], options.repeats)
     slower = max(1.0, statistics.median(least) / pace.floor)
-    secs = [ours / slower for ours in _fastest([ours for _, ours in turns], options.repeats)]
     pace.met(least[0])
-    return secs
+    return [ours / slower for ours in _fastest([ours for _, ours in turns], options.repeats)]
 
 
 def in_turns(timers: list[Timer], options: MeasureOptions) -> list[list[float]]:
