@@ -30,6 +30,17 @@ _ALONE = 4
 _CHANGED, _DRIFTED = 1.3, 5
 
 
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """What a kernel took."""
+
+    #: Seconds per call as on a quiet core, one per window, rising.
+    secs: tuple[float, ...]
+    #: Seconds per call of its fastest window, as the clock had it. A floor must be one of these:
+    #: what was worked out would sink from one candidate to the next by chance alone.
+    fastest: float
+
+
 @dataclass(slots=True)
 class Pacemaker:
     """The fastest kernel of a workload so far, and how fast it is when nothing disturbs it."""
@@ -55,8 +66,8 @@ class Pacemaker:
 
 def quietest(
     candidate: Timer, pace: Pacemaker | None, best: float | None, options: MeasureOptions
-) -> list[float]:
-    """Time a candidate: its `options.repeats` fastest windows, rising, as on a quiet core.
+) -> Timing:
+    """Time a candidate by its `options.repeats` fastest windows.
 
     Parameters
     ----------
@@ -69,14 +80,13 @@ def quietest(
         `options.give_up_factor` times that at a first look is given up after it.
     """
     if pace is None:
-        windows = [candidate() for _ in range(options.repeats * _ALONE)]
-        return _fastest(windows, options.repeats)
+        return _timing([candidate() for _ in range(options.repeats * _ALONE)], options)
     turns = [(pace.window(), candidate()) for _ in range(_LOOK)]
     if best is not None:
         # Both ran under the same conditions, whatever these are.
         ratio = statistics.median(ours / beside for beside, ours in turns)
         if min(ratio * pace.floor, *(ours for _, ours in turns)) > options.give_up_factor * best:
-            return _fastest([ours for _, ours in turns], options.repeats)
+            return _timing([ours for _, ours in turns], options)
     start = time.perf_counter()
     while _quiet(turns, pace, options) < options.repeats:
         if time.perf_counter() - start > options.patience_s and len(turns) >= options.repeats:
@@ -85,7 +95,7 @@ def quietest(
     least = _fastest([beside for beside, _ in turns], options.repeats)
     slower = max(1.0, statistics.median(least) / pace.floor)
     pace.met(least[0])
-    return [ours / slower for ours in _fastest([ours for _, ours in turns], options.repeats)]
+    return _timing([ours for _, ours in turns], options, slower)
 
 
 def in_turns(timers: list[Timer], options: MeasureOptions) -> list[list[float]]:
@@ -102,6 +112,11 @@ def in_turns(timers: list[Timer], options: MeasureOptions) -> list[list[float]]:
 
 def _quiet(turns: list[tuple[float, float]], pace: Pacemaker, options: MeasureOptions) -> int:
     return sum(beside <= (1.0 + options.noise) * pace.floor for beside, _ in turns)
+
+
+def _timing(windows: list[float], options: MeasureOptions, slower: float = 1.0) -> Timing:
+    fastest = _fastest(windows, options.repeats)
+    return Timing(tuple(secs / slower for secs in fastest), fastest[0])
 
 
 def _fastest(windows: list[float], count: int) -> list[float]:

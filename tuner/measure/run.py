@@ -74,12 +74,10 @@ def run_kernel(
     if failure is not None:
         return RunResult(failure=failure, error=error)
     run = _timer(bench, kernel, options)
-    secs = quietest(run, bench.pace, best, options)
-    median = statistics.median(secs)
-    # Faster by more than noise: chance must not lower the floor from one candidate to the next.
-    if bench.pace is None or median < (1.0 - options.noise) * bench.pace.floor:
-        bench.pace = Pacemaker(run, median)
-    return RunResult(tuple(secs), error)
+    timing = quietest(run, bench.pace, best, options)
+    if bench.pace is None or timing.fastest < bench.pace.floor:
+        bench.pace = Pacemaker(run, timing.fastest)
+    return RunResult(timing.secs, error)
 
 
 def compare_kernels(
