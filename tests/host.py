@@ -5,6 +5,8 @@ from __future__ import annotations
 import fcntl
 import shutil
 import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.debian import install as install_packages
@@ -19,9 +21,38 @@ _PACKAGES = {
     "ninja": "ninja-build",
     "/usr/include/nlohmann/json.hpp": "nlohmann-json3-dev",
     "/usr/include/openssl/evp.h": "libssl-dev",
+    "/usr/include/httplib.h": "libcpp-httplib-dev",
 }
-#: What is built by sanitizer: one process that is damaged, and one whose threads are hammered.
-_TARGETS = {"": "all", "address": "tunefleet-score", "thread": "tunefleet-bench"}
+_FUZZER = "/usr/lib/clang/14/lib/linux/libclang_rt.fuzzer-x86_64.a"
+#: Of clang, whose fuzzer and sanitizers come apart from it.
+_CLANG = {"clang++-14": "clang-14", _FUZZER: "libclang-rt-14-dev"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Build:
+    """One way to build the host."""
+
+    targets: Sequence[str]
+    options: Sequence[str]
+
+
+#: Programs that are damaged, lied to and fuzzed, and those whose threads are hammered, are built
+#: apart; objects of one build are shared by its programs.
+_BUILDS = {
+    "": _Build(["all"], ["-DTUNEFLEET_BENCH=ON"]),
+    "address": _Build(
+        ["tunefleet-score", "tunefleet-serve", "tunefleet-fuzz"],
+        [
+            "-DCMAKE_CXX_COMPILER=clang++-14",
+            "-DTUNEFLEET_SANITIZE=address,undefined",
+            "-DTUNEFLEET_FUZZ=ON",
+        ],
+    ),
+    "thread": _Build(
+        ["tunefleet-bench", "tunefleet-serve"],
+        ["-DTUNEFLEET_BENCH=ON", "-DTUNEFLEET_SANITIZE=thread"],
+    ),
+}
 
 
 def build(sanitizer: str = "") -> Path:
@@ -44,12 +75,13 @@ def build(sanitizer: str = "") -> Path:
     _require_tools()
     folder = _ROOT / "build" / f"host-{sanitizer or 'release'}"
     folder.mkdir(parents=True, exist_ok=True)
-    options = [f"-DTUNEFLEET_PYTHON={sys.executable}", f"-DTUNEFLEET_SANITIZE={sanitizer}"]
+    how = _BUILDS[sanitizer]
+    options = [f"-DTUNEFLEET_PYTHON={sys.executable}", *how.options]
     with (folder / ".lock").open("w") as lock:
         # Runs of the tests in one checkout share what is built.
         fcntl.flock(lock, fcntl.LOCK_EX)
-        run("cmake", "-G", "Ninja", "-S", _SOURCE, "-B", folder, "-DTUNEFLEET_BENCH=ON", *options)
-        run("cmake", "--build", folder, "--target", _TARGETS[sanitizer])
+        run("cmake", "-G", "Ninja", "-S", _SOURCE, "-B", folder, *options)
+        run("cmake", "--build", folder, "--target", *how.targets)
     return folder
 
 
@@ -66,7 +98,7 @@ def _require_tools() -> None:
 
 
 def _missing() -> list[str]:
-    return [package for found, package in _PACKAGES.items() if not _there(found)]
+    return [package for found, package in {**_PACKAGES, **_CLANG}.items() if not _there(found)]
 
 
 def _there(what: str) -> bool:

@@ -36,6 +36,7 @@ COMMANDS: Mapping[str, str] = {
     "report": "scheduler.cli.dashboard:report",
     "export": "scheduler.cli.export:export",
     "rollback": "scheduler.cli.export:rollback",
+    "serve": "scheduler.cli.serve:serve",
     "measure": "scheduler.cli.measure:measure",
     "metrics": "scheduler.cli.metrics:metrics",
     "worker": "scheduler.cli.worker:worker",

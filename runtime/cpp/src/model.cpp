@@ -67,6 +67,13 @@ class Served final : public Model {
   std::string arch() const override { return current()->arch; }
   std::string version() const override { return current()->digest; }
 
+  std::vector<int64_t> buckets() const override {
+    const auto version = current();
+    std::vector<int64_t> sizes;
+    for (const Bucket& bucket : version->buckets) sizes.push_back(bucket.batch);
+    return sizes;
+  }
+
   std::string last_error() const override {
     const std::lock_guard<std::mutex> held(noting_);
     return last_error_;

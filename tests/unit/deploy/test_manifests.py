@@ -70,6 +70,13 @@ def check_ray_start(words: list[str]) -> None:
     assert given <= known, f"{words}: {given - known}"
 
 
+def check_serve(words: list[str]) -> None:
+    """Fail unless `tunefleet-serve` takes these options."""
+    source = (ROOT / "runtime" / "cpp" / "serve" / "options.cpp").read_text()
+    given = {word for word in words if word.startswith("--")}
+    assert given <= set(re.findall(r'"(--[a-z-]+)"', source))
+
+
 @pytest.mark.parametrize("path", MANIFESTS, ids=lambda path: path.name)
 def test_labels_have_the_syntax_of_kubernetes(path: Path) -> None:
     for document in documents(path):
@@ -161,14 +168,29 @@ def test_images_have_the_version_of_the_package() -> None:
     assert images == {f"tunefleet:{version}"}
 
 
-def test_the_container_file_copies_what_exists() -> None:
-    lines = (DEPLOY / "Containerfile").read_text().splitlines()
-    copied = [
+def copied_by(lines: list[str]) -> list[str]:
+    return [
         source
         for line in lines
         if line.startswith("COPY") and "--from" not in line
         for source in line.split()[1:-1]
     ]
+
+
+def test_the_container_file_of_the_server() -> None:
+    text = (DEPLOY / "Containerfile.serve").read_text()
+    assert all((ROOT / source).exists() for source in copied_by(text.splitlines()))
+    for name in re.findall(r"grep '\^([a-z-]+==)'", text):
+        assert f"\n{name}" in (ROOT / "requirements.lock").read_text()
+    (entry,) = [line for line in text.splitlines() if line.startswith("ENTRYPOINT")]
+    program, *words = json.loads(entry.partition(" ")[2])
+    assert program == "/opt/tunefleet-host/bin/tunefleet-serve"
+    check_serve(words)
+
+
+def test_the_container_file_copies_what_exists() -> None:
+    lines = (DEPLOY / "Containerfile").read_text().splitlines()
+    copied = copied_by(lines)
     assert all((ROOT / source).exists() for source in copied)
     packages = tomllib.loads((ROOT / "pyproject.toml").read_text())
     wanted = packages["tool"]["setuptools"]["packages"]["find"]["include"]
@@ -187,6 +209,10 @@ def test_units(path: Path) -> None:
     program, *words = shlex.split(unit["Service"]["ExecStart"])
     if program == "/opt/tunefleet/bin/tunefleet":
         check_command(words)
+    elif program == "/opt/tunefleet-host/bin/tunefleet-serve":
+        check_serve(words)
+        waits = int(words[words.index("--drain-delay-ms") + 1]) / 1000
+        assert int(unit["Service"]["TimeoutStopSec"]) > waits + 30
     else:
         assert program == "/opt/tunefleet/bin/ray"
         assert words[0] == "start"

@@ -74,6 +74,9 @@ class TUNEFLEET_PUBLIC Model {
   virtual std::string arch() const = 0;
   virtual std::string version() const = 0;
 
+  /// Batch sizes with code of their own, rising.
+  virtual std::vector<int64_t> buckets() const = 0;
+
   /// Why the last attempt to refresh was refused; empty if it was not.
   virtual std::string last_error() const = 0;
 };
