@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import socket
 import subprocess
@@ -252,6 +253,14 @@ def test_clients_that_vanish(host: Path, bundle: Path, second: Model, tmp_path: 
         # That of the question itself is open.
         while _metric(server, "tunefleet_serve_connections") != 1:
             assert time.monotonic() < deadline
+
+
+def test_metrics_are_documented(host: Path, versions: Path, tmp_path: Path) -> None:
+    text = (Path(__file__).parents[3] / "docs" / "serving.md").read_text()
+    with Server(host / "bin" / "tunefleet-serve", tmp_path, versions) as server:
+        _, _, body = server.ask("GET", "/metrics")
+        exported = set(re.findall(r"# TYPE (tunefleet_\w+)", body.decode()))
+    assert exported == set(re.findall(r"^\| `(tunefleet_\w+)", text, re.MULTILINE))
 
 
 def test_a_command_line_that_is_wrong(host: Path, tmp_path: Path, versions: Path) -> None:
