@@ -56,7 +56,7 @@ def test_the_faster_one_serves_unless_told_otherwise(
     program = host / "bin" / "tunefleet-serve"
     with Server(program, tmp_path, f"dlrm={both}") as server:
         assert server.log[0]["arch"] == "haswell"
-    words = [program, "--port", "0", "--arch", "znver9", both]
+    words = [str(program), "--port", "0", "--arch", "znver9", str(both)]
     done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 1
     assert "znver9 is not among them" in json.loads(done.stderr)["reason"]
