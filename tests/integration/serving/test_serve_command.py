@@ -11,16 +11,19 @@ from urllib.request import Request, urlopen
 
 import numpy as np
 
+from db import open_store
 from runtime import Model
 from tests.integration.serving.server import json_request
 
 
 def test_it_serves_until_it_is_stopped(small_dlrm: Path, model: Model, tmp_path: Path) -> None:
-    words = [sys.executable, "-m", "scheduler.cli", "--db", f"sqlite:///{tmp_path}/none.db"]
+    url = f"sqlite:///{tmp_path}/empty.db"
+    open_store(url).close()
+    words = [sys.executable, "-m", "scheduler.cli", "--db", url]
     words += ["serve", str(small_dlrm), "--buckets", "1,8", "--name", "ranker", "--port", "0"]
     with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
-        # What the runtime says of a database that is not there comes first.
+        # What the runtime says of kernels that nobody tuned comes first.
         address = next(line for line in process.stderr if line.startswith("http://")).strip()
         inputs = model.random_inputs(8)
         body = json.dumps(json_request([spec.name for spec in model.input_specs], inputs)).encode()
