@@ -12,10 +12,8 @@ from scheduler.cli.params import (
     arch_option,
     database_option,
     database_url,
-    is_model_file,
+    find_model,
     json_option,
-    read_store,
-    require_model_file,
     require_runnable,
     resolve_archs,
 )
@@ -65,14 +63,7 @@ def export(
     MODEL is a .pt2 or .onnx file, or the name of a model that `tunefleet models add` knows. Servers
     that watch FOLDER take the new version over; calls in flight end on the old one.
     """
-    path = Path(model)
-    if is_model_file(model):
-        require_model_file(path)
-    else:
-        with read_store(ctx) as store:
-            path = Path(store.model_version(model).source)
-        require_model_file(path)
-        name = name or model
+    path, known_as = find_model(ctx, model)
 
     # Only now: they take seconds.
     from runtime import Engine
@@ -83,7 +74,7 @@ def export(
     engines = [Engine(database_url(ctx), arch=arch.name) for arch in targets]
     try:
         models = [engine.load(path, buckets) for engine in engines]
-        exported = write(models, folder, name=name, keep=keep)
+        exported = write(models, folder, name=name or known_as, keep=keep)
     finally:
         for engine in engines:
             engine.close()

@@ -154,3 +154,14 @@ def require_model_file(path: Path) -> None:
     """Refuse a model that is not there, before anything is made because of it."""
     if not path.is_file():
         raise click.ClickException(f"{path} is no file; give a .pt2 or .onnx file")
+
+
+def find_model(ctx: click.Context, model: str) -> tuple[Path, str | None]:
+    """File of a model given as such or by its name in the database, and that name."""
+    if is_model_file(model):
+        path, name = Path(model), None
+    else:
+        with read_store(ctx) as store:
+            path, name = Path(store.model_version(model).source), model
+    require_model_file(path)
+    return path, name

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from scheduler.cli.params import (
@@ -11,9 +9,7 @@ from scheduler.cli.params import (
     address_options,
     database_option,
     database_url,
-    is_model_file,
-    read_store,
-    require_model_file,
+    find_model,
 )
 
 
@@ -44,14 +40,7 @@ def serve(
     MODEL is a .pt2 or .onnx file, or the name of a model that `tunefleet models add` knows.
     Production serves a bundle with tunefleet-serve, by the same protocol: see `tunefleet export`.
     """
-    path = Path(model)
-    if is_model_file(model):
-        require_model_file(path)
-    else:
-        with read_store(ctx) as store:
-            path = Path(store.model_version(model).source)
-        require_model_file(path)
-        name = name or model
+    path, known_as = find_model(ctx, model)
 
     # Only now: they take seconds.
     import uvicorn
@@ -63,7 +52,7 @@ def serve(
 
     with listen(host, port) as taken, Engine(database_url(ctx)) as engine:
         loaded = engine.load(path, buckets)
-        app = create_app(ServedModel.of(loaded, name or path.stem))
+        app = create_app(ServedModel.of(loaded, name or known_as or path.stem))
         config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False)
         server = uvicorn.Server(config)
         # Who connects from now on waits until the server takes them.
