@@ -68,6 +68,12 @@ def _wrong_table(manifest: Manifest, bundle: Path) -> None:
     _arch(manifest)["buckets"][0]["reads"][0] = _arch(manifest)["buckets"][0]["reads"][4]
 
 
+def _other_batch(manifest: Manifest, _: Path) -> None:
+    # By the times measured, the plan may leave the smallest bucket out.
+    _arch(manifest)["plan"][0] = _arch(manifest)["buckets"][0]["batch"]
+    _arch(manifest)["buckets"][0]["batch"] = 2
+
+
 def _set(*path: str | int, to: Any) -> Damage:
     def damage(manifest: Manifest, _: Path) -> None:
         at: Any = manifest
@@ -93,7 +99,7 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
     "larger tables": (_set("inputs", 1, "rows", to=[101]), "disagree on its inputs"),
     "no limits": (_set("inputs", 1, "rows", to=None), "disagree on its inputs"),
     "other scores": (_set("outputs", 0, "shape", to=[2]), "disagree on its outputs"),
-    "other batch": (_set("archs", 0, "buckets", 0, "batch", to=2), "bucket that is not there"),
+    "other batch": (_other_batch, "bucket that is not there"),
     "small arena": (_set("archs", 0, "buckets", 1, "arena_bytes", to=64), "its arena_bytes"),
     "array outside": (_set("archs", 0, "arrays", 0, "offset", to=1 << 40), "outside of its file"),
     "array at an odd place": (_set("archs", 0, "arrays", 0, "offset", to=4), "outside of its file"),
