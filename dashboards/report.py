@@ -7,6 +7,7 @@ from dashboards.pages.gains import latest_gains
 from dashboards.pages.nights import NightParams, read_night
 from dashboards.render import Renderer
 from dashboards.source import Source
+from db.views.kernels import traffic
 
 
 def html_report(source: Source, campaign: int) -> str:
@@ -19,6 +20,5 @@ def html_report(source: Source, campaign: int) -> str:
     """
     context = Context(source)
     data = read_night(context, NightParams(campaign))
-    traffic = {m.model: m.traffic for m in source.store.models()}
-    gains = latest_gains(context, traffic)
+    gains = latest_gains(context, source.read(traffic))
     return Renderer(source.name).report(data=data, gains=gains, at=source.store.now())

@@ -17,11 +17,13 @@ from dashboards.text import clock_time, plural
 from db import CampaignProgress, CampaignState, JobState, WorkerInfo
 from db.views._time import clock
 from db.views.changes import Shift, shifts
-from db.views.fleet import Piece, Span, serving, total, work
+from db.views.fleet import Piece, Span, seen_since, serving, total, work
+from db.views.kernels import traffic
+from db.views.nights import current
 from db.views.outlook import Outlook, outlook
 
-#: Campaigns that are looked at; older ones are on the page of nights.
-_RECENT = 10
+#: Campaigns that are shown, of those that run; others are on the page of nights.
+_CAMPAIGNS = 10
 #: Seconds without a heartbeat after which a worker does not count as serving.
 SILENT_S = 60.0
 #: Changes that are shown; the others are counted.
@@ -119,25 +121,10 @@ class Tonight:
 
 
 def _read(context: Context, params: NoParams) -> Tonight:
-    store = context.source.store
-    recent = store.campaigns(_RECENT)
-    running = [c for c in recent if c.state is CampaignState.RUNNING]
-    shown = running or recent[:1]
-    workers = store.workers()
-    models = store.models()
-
-    def body(
-        connection: sa.Connection,
-    ) -> tuple[datetime, list[CampaignNow], Flow, set[str]]:
-        now = clock(connection)
-        told = [_campaign(connection, campaign) for campaign in shown]
-        return now, told, _flow(connection, now, shown), _busy(connection)
-
-    now, campaigns, flow, holders = context.source.read(body)
-    alive = [w for w in workers if _alive(w, now)]
+    now, shown, campaigns, flow, alive, holders, shares = context.source.read(_at_once)
     busy = sum(w.slots for w in alive if w.id in holders)
-    situation, advice = situation_of(running, recent, campaigns, alive, bool(models))
-    traffic = {m.model: m.traffic for m in models}
+    running = [c for c in shown if c.state is CampaignState.RUNNING]
+    situation, advice = situation_of(shown, campaigns, alive, bool(shares))
     return Tonight(
         at=now,
         situation=situation,
@@ -148,27 +135,37 @@ def _read(context: Context, params: NoParams) -> Tonight:
         slots_busy=busy,
         flow=flow,
         yesterday=context.cache.get("since", _CHANGES_S, lambda: context.source.read(_since)),
-        gains=latest_gains(context, traffic),
+        gains=latest_gains(context, shares),
     )
 
 
+def _at_once(connection: sa.Connection) -> tuple[Any, ...]:
+    """What is read at one moment."""
+    now = clock(connection)
+    shown = current(connection, _CAMPAIGNS)
+    told = [_campaign(connection, campaign) for campaign in shown]
+    flow = _flow(connection, now, shown)
+    alive = seen_since(connection, now - timedelta(seconds=SILENT_S))
+    return now, shown, told, flow, alive, _busy(connection), traffic(connection)
+
+
 def situation_of(
-    running: Sequence[CampaignProgress],
-    recent: Sequence[CampaignProgress],
+    campaigns: Sequence[CampaignProgress],
     shown: Sequence[CampaignNow],
     alive: Sequence[WorkerInfo],
     models: bool,
 ) -> tuple[str, str]:
     """What is going on, and a command that would help."""
-    if not recent:
+    if not campaigns:
         if not models:
             return (
                 "The database is empty: no model was added yet.",
                 "tunefleet models add MODEL.pt2",
             )
         return "There are models, and no campaign yet.", "tunefleet tune MODEL"
+    running = [c for c in campaigns if c.state is CampaignState.RUNNING]
     if not running:
-        last = recent[0]
+        last = campaigns[0]
         return f"Nothing runs. The last campaign, {last.name}, is {last.state}.", ""
     paused = [c for c in shown if c.paused is not None]
     if len(paused) == len(running):
@@ -192,10 +189,6 @@ def situation_of(
 
 def _campaigns(number: int) -> str:
     return "1 campaign is" if number == 1 else f"{number} campaigns are"
-
-
-def _alive(worker: WorkerInfo, now: datetime) -> bool:
-    return worker.seen_at is not None and (now - worker.seen_at).total_seconds() < SILENT_S
 
 
 def _busy(connection: sa.Connection) -> set[str]:

@@ -24,11 +24,11 @@ class Progress(Part):
 
     def campaigns(self, limit: int = 100) -> list[CampaignProgress]:
         query = sa.select(campaigns).order_by(campaigns.c.id.desc()).limit(limit)
-        return self._db.read(lambda connection: _progress(connection, query))
+        return self._db.read(lambda connection: progress_of(connection, query))
 
     def campaign_progress(self, campaign_id: int) -> CampaignProgress:
         query = sa.select(campaigns).where(campaigns.c.id == campaign_id)
-        found = self._db.read(lambda connection: _progress(connection, query))
+        found = self._db.read(lambda connection: progress_of(connection, query))
         if not found:
             raise NotFound(f"unknown campaign {campaign_id}; list them with `tunefleet status`")
         return found[0]
@@ -46,7 +46,8 @@ class Progress(Part):
         return self._db.read(body)
 
 
-def _progress(connection: sa.Connection, query: Select) -> list[CampaignProgress]:
+def progress_of(connection: sa.Connection, query: Select) -> list[CampaignProgress]:
+    """Campaigns of a query of whole rows, in its order."""
     rows = connection.execute(query).all()
     ids = [row.id for row in rows]
     states: dict[int, dict[JobState, int]] = {id_: dict.fromkeys(JobState, 0) for id_ in ids}

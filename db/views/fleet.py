@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import numpy as np
 import sqlalchemy as sa
 
 from db.domain.jobs import WorkerInfo
@@ -84,6 +86,12 @@ def workers_of(connection: sa.Connection, ids: Sequence[str]) -> dict[str, Worke
     """Workers by their ids."""
     query = sa.select(workers).where(workers.c.id.in_(list(ids)))
     return {row.id: to_worker(row) for row in connection.execute(query).all()}
+
+
+def seen_since(connection: sa.Connection, at: datetime) -> list[WorkerInfo]:
+    """Workers that serve, and gave a sign of life since a moment."""
+    query = sa.select(workers).where(workers.c.gone_at.is_(None), workers.c.seen_at > moment(at))
+    return [to_worker(row) for row in connection.execute(query).all()]
 
 
 def lifetime(connection: sa.Connection, hours: float) -> tuple[datetime, datetime] | None:
@@ -169,25 +177,19 @@ def total(span: Span, pieces: Iterable[Sequence[Piece]]) -> list[Piece]:
 
 def _pieces(span: Span, points: list[tuple[float, list[float], float | None]]) -> list[Piece]:
     points.sort(key=lambda point: point[0])
-    # One list per figure: there are thousands of pieces.
-    sums = [[0.0] * span.pieces for _ in _COUNTED]
-    speeds: dict[int, float | None] = {}
     start, width = span.since.timestamp(), span.width
-    for (t0, before, _), (t1, after, speed) in itertools.pairwise(points):
-        if t1 <= t0:
-            continue
-        grown = [(b - a) / (t1 - t0) if b > a else 0.0 for a, b in zip(before, after, strict=True)]
-        first = max(0, int((t0 - start) // width))
-        last = min(span.pieces - 1, int((t1 - start) // width))
-        for index in range(first, last + 1):
-            left = start + index * width
-            overlap = min(t1, left + width) - max(t0, left)
-            if overlap <= 0.0:
-                continue
-            for of, rate in zip(sums, grown, strict=True):
-                of[index] += rate * overlap
+    # In arrays: there are thousands of pieces.
+    edges = start + width * np.arange(span.pieces + 1)
+    at = np.array([t for t, _, _ in points])
+    grown = np.maximum(np.diff([counters for _, counters, _ in points], axis=0, prepend=0.0), 0.0)
+    sums = [np.diff(np.interp(edges, at, counter)) for counter in np.cumsum(grown, axis=0).T]
+    measured, failed, build, busy = (of.tolist() for of in sums)
+    speeds: dict[int, float | None] = {}
+    for (t0, _, _), (t1, _, speed) in itertools.pairwise(points):
+        # A piece that ends as this begins, or begins as this ends, has no part of it.
+        first, last = math.floor((t0 - start) / width), math.ceil((t1 - start) / width)
+        for index in range(max(0, first), min(span.pieces, last)):
             speeds[index] = speed if speed is not None else speeds.get(index)
-    measured, failed, build, busy = sums
     return [
         Piece(i, measured[i], failed[i], min(build[i], width), min(busy[i], width), speeds[i])
         for i in sorted(speeds)

@@ -89,6 +89,17 @@ def latest_versions(connection: sa.Connection) -> dict[int, str]:
     return {id_: name for name, id_ in sorted(newest.items())}
 
 
+def traffic(connection: sa.Connection) -> dict[str, Mapping[int, float]]:
+    """Share of the calls per bucket, by model, as the latest version of each was told."""
+    versions = catalog.model_versions
+    latest = latest_versions(connection)
+    query = sa.select(versions.c.id, versions.c.traffic).where(versions.c.id.in_(latest))
+    return {
+        latest[id_]: {int(bucket): float(share) for bucket, share in shares}
+        for id_, shares in connection.execute(query).all()
+    }
+
+
 class Kernels:
     """Kernels of model versions, read once and then kept up with what changes.
 

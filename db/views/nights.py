@@ -11,10 +11,11 @@ import sqlalchemy as sa
 from db.domain.jobs import CampaignProgress
 from db.domain.states import FINAL_STATES, JobAction, JobState
 from db.schema import catalog, queue
+from db.store._progress import progress_of
 from db.views._time import clock, epoch, moment
 from db.views.changes import Shifts, shifts
 
-jobs, events = queue.jobs, queue.events
+campaigns, jobs, events = queue.campaigns, queue.jobs, queue.events
 
 #: States of jobs that ended without being done.
 _MISSED = tuple(sorted(str(s) for s in FINAL_STATES - {JobState.DONE}))
@@ -55,6 +56,15 @@ class Night:
     shifts: Shifts
     #: Jobs that ended without being done, the first of them.
     missed: tuple[MissedJob, ...]
+
+
+def current(connection: sa.Connection, most: int) -> list[CampaignProgress]:
+    """Campaigns that run, at most so many, the newest first; the newest of all if none runs."""
+    of_campaign = jobs.c.campaign_id == campaigns.c.id
+    runs = sa.exists().where(of_campaign, queue.UNFINISHED).correlate(campaigns)
+    newest = sa.select(campaigns).order_by(campaigns.c.id.desc())
+    running = progress_of(connection, newest.where(runs).limit(most))
+    return running or progress_of(connection, newest.limit(1))
 
 
 def night(connection: sa.Connection, campaign: CampaignProgress) -> Night:
