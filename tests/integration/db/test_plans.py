@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 
 import pytest
+import sqlalchemy as sa
 
 from db import Store, open_store
 from db.store._sql import SqlStore
@@ -115,3 +116,14 @@ def test_the_fastest_need_no_sorting(large: World) -> None:
     assert "ix_measurements_key" in first
     if "QUERY" not in first:
         assert "TEMP B-TREE" not in first
+
+
+def test_the_queue_is_vacuumed_long_before_the_default(postgres: TemporaryPostgres) -> None:
+    """Until then every claim passes by the jobs that were claimed before it."""
+    with open_store(postgres.create_database()) as store:
+        assert isinstance(store, SqlStore)
+        query = sa.text("SELECT unnest(reloptions) FROM pg_class WHERE relname = 'jobs'")
+        options = store.database.read(lambda c: list(c.execute(query).scalars()))
+    given = dict(option.split("=") for option in options)
+    assert float(given["autovacuum_vacuum_scale_factor"]) <= 0.02
+    assert int(given["autovacuum_vacuum_threshold"]) <= 2000
