@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import atexit
 import os
+import random
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 # Read by libraries when they are imported or first used, so set before any test module is.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+# Ray kills workers where memory runs short, whoever takes it: here, other tests.
+os.environ.setdefault("RAY_memory_monitor_refresh_ms", "0")
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     # What one host has once, such as the locks on its cores, each process has for itself. The name
@@ -28,11 +32,21 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 #: what takes longest comes first.
 _TOGETHER = ("cluster", "integration/serving", "integration/dashboards", "browser")
 
-# Compilers and shared machines make single examples slow now and then; that is no failure.
-settings.register_profile("default", deadline=None)
-# A change fails or passes the same way however often it is tried.
-settings.register_profile("ci", deadline=None, derandomize=True)
-settings.load_profile("ci" if os.environ.get("CI") else "default")
+# Compilers and shared machines make single examples slow now and then; that is no failure. A change
+# fails or passes the same way however often it is tried: what is drawn anew each time, by
+# `--hypothesis-profile explore`, finds more, and may stop somebody else's work.
+_SLOW = [HealthCheck.too_slow]
+settings.register_profile("default", deadline=None, suppress_health_check=_SLOW, derandomize=True)
+settings.register_profile("explore", deadline=None, suppress_health_check=_SLOW, max_examples=1000)
+settings.load_profile("default")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """Whatever is random begins anew, so that no test depends on those that ran before it."""
+    random.seed(0)
+    if torch := sys.modules.get("torch"):
+        torch.manual_seed(0)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
