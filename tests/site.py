@@ -19,6 +19,8 @@ from dashboards.serve import Server, address, listen
 from dashboards.source import Source
 from dashboards.testing import names
 
+#: Seconds that a busy machine may take for anything.
+PATIENCE_S = 240.0
 #: Quick to notice everything.
 OPTIONS = DashboardOptions(port=0, tick_s=0.1, redraw_s=1.0, patience_s=0.2)
 
@@ -54,7 +56,7 @@ class Site:
 
     def ask(self, method: str, path: str, body: str | None, headers: Mapping[str, str]) -> Answer:
         """Send a request."""
-        connection = http.client.HTTPConnection(urlsplit(self.base).netloc, timeout=60)
+        connection = http.client.HTTPConnection(urlsplit(self.base).netloc, timeout=PATIENCE_S)
         try:
             sent = {"Accept": "text/html", **{k.replace("_", "-"): v for k, v in headers.items()}}
             connection.request(method, path, body=body, headers=sent)
@@ -66,7 +68,7 @@ class Site:
 
     def events(self, path: str) -> Iterator[tuple[str, str]]:
         """Events of a page as they come, names and data, for as long as they are asked for."""
-        connection = http.client.HTTPConnection(urlsplit(self.base).netloc, timeout=30)
+        connection = http.client.HTTPConnection(urlsplit(self.base).netloc, timeout=PATIENCE_S)
         connection.request("GET", path)
         with contextlib.closing(connection), connection.getresponse() as answer:
             assert answer.status == 200, answer.read()
@@ -106,5 +108,5 @@ def serving(
         yield Site(address(options, taken).rstrip("/"))
     finally:
         server.should_exit = True
-        thread.join(timeout=20)
+        thread.join(PATIENCE_S)
         taken.close()

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from db import open_store
-from tests.site import Site
+from tests.site import PATIENCE_S, Site
 
 
 @pytest.fixture
@@ -40,4 +40,4 @@ def test_it_serves_behind_those_who_tune_and_ends_with_viewers_watching(
     assert next(events)[0] == "state"
     process.send_signal(signal.SIGTERM)
     assert process.stderr.read() == "stopped; start it again to serve on\n"
-    assert process.wait(20) == 128 + signal.SIGTERM
+    assert process.wait(PATIENCE_S) == 128 + signal.SIGTERM

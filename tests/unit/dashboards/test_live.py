@@ -20,7 +20,7 @@ def test_those_who_come_at_once_are_drawn_for_once() -> None:
 
     def draw(topic: Topic) -> dict[str, str]:
         drawn.append(topic)
-        assert all_came.wait(10)
+        assert all_came.wait(240)
         return {"figures": "<p>\n7</p>"}
 
     hub = Hub(Context(Source("sqlite:///nothing.db")), DashboardOptions(), draw)
