@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Any
 
 import sqlalchemy as sa
 
 from db import CampaignSpec, JobSpec, RetryPolicy, Store
 from workers.job import JobOptions
+from workers.tools import ToolMaker, Tools
 from workers.worker import WorkerOptions
 
 AVX512 = "x86-64-v4"
@@ -21,6 +25,31 @@ AT_ONCE = RetryPolicy(max_failures=3, backoff_s=0.05)
 EAGER = WorkerOptions(
     job=JobOptions(calibrate_every_s=0.0), heartbeat_s=0.05, idle_s=0.1, failed_jobs=3
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Stalling:
+    """Tools with which a job cannot end before a test has interfered with it."""
+
+    make: ToolMaker
+    #: Candidates that are measured at once.
+    after: int
+    #: Whether the others may be.
+    go: Callable[[], bool]
+
+    def __call__(self) -> Tools:
+        """Make them."""
+        tools, ran = self.make(), itertools.count()
+        run = tools.measurer.run
+
+        def stalling(*args: Any, **named: Any) -> Any:
+            if next(ran) >= self.after:
+                while not self.go():
+                    time.sleep(0.05)
+            return run(*args, **named)
+
+        tools.measurer.run = stalling  # type: ignore[method-assign]
+        return tools
 
 
 def campaign_of(
@@ -56,7 +85,7 @@ def in_background(call: Callable[[], object]) -> threading.Thread:
     return thread
 
 
-def wait_until(condition: Callable[[], bool], what: str, seconds: float = 60.0) -> None:
+def wait_until(condition: Callable[[], bool], what: str, seconds: float = 600.0) -> None:
     """Wait for something that has to happen."""
     ended = threading.Event()
     for _ in range(int(seconds / 0.05)):

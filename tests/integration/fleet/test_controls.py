@@ -20,22 +20,26 @@ from scheduler.cli import cli
 from scheduler.errors import ExecutorError
 from scheduler.executors import make_executor
 from scheduler.metrics import METRICS, serve_metrics
-from tests.integration.fleet.campaigns import AVX512, EAGER, campaign_of, wait_until
+from tests.integration.fleet.campaigns import AVX512, EAGER, Stalling, campaign_of, wait_until
 from workers.logs import get_logger, log_to
 from workers.replay import ReplayTools
-from workers.tools import NoFreeCore, Tools
+from workers.tools import NoFreeCore, ToolMaker, Tools
 from workers.worker import serve_campaign
+
+REPLAY = ReplayTools()
 
 
 def tunefleet(url: str, *args: str) -> Any:
     return CliRunner().invoke(cli, ["--db", url, *args], prog_name="tunefleet")
 
 
-def run(url: str, store: Store, campaign: int, **replay: Any) -> None:
+def is_paused(store: Store, campaign: int) -> bool:
+    return store.campaign_progress(campaign).paused_reason is not None
+
+
+def run(url: str, store: Store, campaign: int, make_tools: ToolMaker = REPLAY) -> None:
     """Work on a campaign until it is over, or cannot go on."""
-    executor = make_executor(
-        "inprocess", db_url=url, make_tools=ReplayTools(**replay), options=EAGER
-    )
+    executor = make_executor("inprocess", db_url=url, make_tools=make_tools, options=EAGER)
     with executor:
         executor.start(campaign)
         while store.campaign_progress(campaign).unfinished:
@@ -65,9 +69,8 @@ def test_pause_and_resume(store: Store, url: str) -> None:
 
 def test_pausing_takes_running_jobs_back(store: Store, url: str) -> None:
     campaign = campaign_of(store, buckets=(8,), trials=100_000)
-    executor = make_executor(
-        "inprocess", db_url=url, make_tools=ReplayTools(measure_s=0.01), options=EAGER
-    )
+    tools = Stalling(ReplayTools(), 8, lambda: is_paused(store, campaign))
+    executor = make_executor("inprocess", db_url=url, make_tools=tools, options=EAGER)
     with executor:
         executor.start(campaign)
         wait_until(lambda: store.campaign_progress(campaign).measurements >= 5, "measurements")
@@ -86,14 +89,15 @@ def test_a_campaign_where_all_fails_pauses_itself(
 
     monkeypatch.setattr(base, "BREAKER", BreakerPolicy(candidates=20))
     campaign = campaign_of(store, trials=1000)
+    tools = Stalling(ReplayTools(failing=1.0), 25, lambda: is_paused(store, campaign))
     with pytest.raises(ExecutorError, match=r"it fails too often: \d+ of \d+ candidates"):
-        run(url, store, campaign, failing=1.0, measure_s=0.01)
-    assert store.campaign_progress(campaign).paused_reason
+        run(url, store, campaign, tools)
+    assert is_paused(store, campaign)
 
 
 def test_a_campaign_whose_time_is_up_is_called_off(store: Store, url: str) -> None:
     campaign = campaign_of(store, archs=(AVX512, "x86-64-v3"), trials=None, seconds=1e6, wall_s=1.0)
-    run(url, store, campaign, measure_s=0.01)
+    run(url, store, campaign, ReplayTools(measure_s=0.01))
     states = {p.job.state for p in store.job_progress(campaign)}
     assert states <= {JobState.DONE, JobState.CANCELLED}
 

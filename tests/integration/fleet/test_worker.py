@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import threading
+from datetime import datetime
 
 import pytest
 
@@ -12,6 +13,7 @@ from tests.integration.fleet.campaigns import (
     AT_ONCE,
     AVX512,
     EAGER,
+    Stalling,
     campaign_of,
     in_background,
     records,
@@ -28,6 +30,12 @@ ARCHS = [AVX512]
 
 def states(store: Store, campaign: int) -> list[JobState]:
     return [p.job.state for p in store.job_progress(campaign)]
+
+
+def last_heartbeat(store: Store) -> datetime:
+    (worker,) = store.workers()
+    assert worker.seen_at is not None
+    return worker.seen_at
 
 
 def test_a_night_without_a_compiler(store: Store, url: str) -> None:
@@ -59,16 +67,18 @@ def test_failures_are_rows_too(store: Store, url: str) -> None:
 
 def test_a_stopped_worker_gives_its_job_back(store: Store, url: str) -> None:
     campaign = campaign_of(store, buckets=(8,), trials=80)
-    stopping = threading.Event()
-    tools = ReplayTools(measure_s=0.005)()
-    worker = in_background(
-        lambda: serve_campaign(
-            store, campaign, archs=ARCHS, tools=tools, options=EAGER, should_stop=stopping.is_set
-        )
-    )
-    wait_until(lambda: store.campaign_progress(campaign).measurements >= 10, "measurements")
-    stopping.set()
-    worker.join(60)
+    tools = ReplayTools()()
+    run, ran = tools.measurer.run, list[object]()
+
+    def counted(*args: object, **named: object) -> RunResult:
+        ran.append(args)
+        return run(*args, **named)  # type: ignore[arg-type]
+
+    tools.measurer.run = counted  # type: ignore[method-assign]
+    serve_campaign(
+        store, campaign, archs=ARCHS, tools=tools, options=EAGER,
+        should_stop=lambda: len(ran) >= 10,
+    )  # fmt: skip
     (job,) = store.job_progress(campaign)
     assert (job.job.state, job.job.failures) == (JobState.QUEUED, 0)
     assert job.measurements < 80
@@ -82,8 +92,8 @@ def test_a_stopped_worker_gives_its_job_back(store: Store, url: str) -> None:
 
 def test_a_drained_worker_leaves(store: Store) -> None:
     campaign = campaign_of(store, buckets=(8,), trials=100_000)
-    ended = []
-    tools = ReplayTools(measure_s=0.005)()
+    ended, told = [], threading.Event()
+    tools = Stalling(ReplayTools(), 5, told.is_set)()
     worker = in_background(
         lambda: ended.append(
             serve_campaign(store, campaign, archs=ARCHS, tools=tools, options=EAGER, worker="w1")
@@ -91,7 +101,12 @@ def test_a_drained_worker_leaves(store: Store) -> None:
     )
     wait_until(lambda: store.campaign_progress(campaign).measurements >= 3, "measurements")
     assert store.drain_workers("its fan broke", worker="w1") == 1
-    worker.join(60)
+    for _ in range(2):
+        # Once the second heartbeat is in, the answer to the first was heard.
+        before = store.now()
+        wait_until(lambda before=before: last_heartbeat(store) > before, "a heartbeat")  # type: ignore[misc]
+    told.set()
+    worker.join(600)
     assert ended[0].reason == "drained: its fan broke"
     assert not ended[0].fit
     assert states(store, campaign) == [JobState.QUEUED]
@@ -145,8 +160,8 @@ def test_jobs_that_back_off_are_waited_for(store: Store) -> None:
 
 def test_time_is_counted_over_attempts(store: Store) -> None:
     campaign = campaign_of(store, buckets=(8,), trials=None, seconds=100.0)
-    tools = ReplayTools(measure_s=0.01)()
     stopping = threading.Event()
+    tools = Stalling(ReplayTools(measure_s=0.01), 24, stopping.is_set)()
     worker = in_background(
         lambda: serve_campaign(
             store, campaign, archs=ARCHS, tools=tools, options=EAGER, should_stop=stopping.is_set
@@ -154,7 +169,7 @@ def test_time_is_counted_over_attempts(store: Store) -> None:
     )
     wait_until(lambda: store.campaign_progress(campaign).measurements >= 20, "measurements")
     stopping.set()
-    worker.join(60)
+    worker.join(600)
     again = store.claim_job("w2", campaign_id=campaign)
     assert again is not None
     left = seconds_left(store, again.job)
