@@ -24,7 +24,7 @@ class SlowStore:
 
     def add_measurements(self, measurements: Sequence[Measurement]) -> int:
         self.entered.set()
-        assert self.open.wait(60)
+        assert self.open.wait(240)
         if self.error is not None:
             raise self.error
         self.stored.append(list(measurements))
@@ -44,7 +44,7 @@ def test_what_gathers_is_written_in_one_batch(store: SlowStore) -> None:
     made = recorder(store)
     rows = [measurement(i) for i in range(50)]
     made.add(rows[0])
-    assert store.entered.wait(60)
+    assert store.entered.wait(240)
     for row in rows[1:]:
         made.add(row)
     store.open.set()
@@ -58,7 +58,7 @@ def test_what_gathers_is_written_in_one_batch(store: SlowStore) -> None:
 def test_a_batch_has_an_end(store: SlowStore) -> None:
     made = recorder(store)
     made.add(measurement(0))
-    assert store.entered.wait(60)
+    assert store.entered.wait(240)
     for i in range(1, 2 * BATCH + 2):
         made.add(measurement(i))
     store.open.set()
