@@ -30,6 +30,15 @@ def model_database(small_dlrm: Path, tmp_path_factory: pytest.TempPathFactory) -
     return path
 
 
+@pytest.fixture(autouse=True)
+def _any_arch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fakes serve every architecture, whatever this host can run."""
+    monkeypatch.setattr(
+        "scheduler.executors.inprocess.runnable_archs",
+        lambda store: [a.name for a in store.archs()],
+    )
+
+
 @pytest.fixture
 def url(model_database: Path, tmp_path: Path) -> str:
     """A copy of it."""

@@ -37,7 +37,7 @@ def test_waiting_ends_when_each_is_ready_or_failed() -> None:
     order.done([1])
     assert order.take({}) == 16
     order.fail(16, ValueError("no"))
-    waiting.join(10)
+    waiting.join(240)
     assert not waiting.is_alive()
     assert order.failed == {16: "no"}
     assert not order.pending

@@ -93,7 +93,7 @@ def test_a_key_is_of_everything_that_code_depends_on() -> None:
         bucket_key("g", 1, host, {}),
         bucket_key("h", 1, host, {}),
         bucket_key("g", 2, host, {}),
-        bucket_key("g", 1, resolve("sapphirerapids"), {}),
+        bucket_key("g", 1, resolve("bdver4"), {}),
         bucket_key("g", 1, host, {"w": "1"}),
         bucket_key("g", 1, host, {"w": "2"}),
     }
@@ -126,5 +126,5 @@ def test_a_load_from_disk_needs_no_torch(small_dlrm: Path, kept: Path) -> None:
         "m(*m.random_inputs(8))"
     )
     subprocess.run(
-        [sys.executable, "-c", program, str(small_dlrm), str(kept)], check=True, timeout=120
+        [sys.executable, "-c", program, str(small_dlrm), str(kept)], check=True, timeout=600
     )

@@ -124,18 +124,19 @@ def test_records_of_instructions_that_this_host_has_stand_in(
     uses: list[KernelUse], url: str, small_dlrm: Path
 ) -> None:
     """Of two the faster one, and the exact one before both."""
-    level = resolve("avx512" if host_arch().isa_level == "x86-64-v4" else "avx2")
+    level, other, exact = map(resolve, ("avx2", "broadwell", "haswell"))
     with open_store(url) as store:
         for use in uses:
-            _promote(store, use, level, _trace(use), secs=3e-6)
-        _promote(store, uses[0], resolve("avx2"), _trace(uses[0], resolve("avx2")), secs=2e-6)
-        _promote(store, uses[1], host_arch(), _trace(uses[1]), secs=9e-6)
-    with Engine(url, patience_s=60.0) as engine:
+            _promote(store, use, level, _trace(use, level), secs=3e-6)
+        _promote(store, uses[0], other, _trace(uses[0], other), secs=2e-6)
+        _promote(store, uses[1], exact, _trace(uses[1], exact), secs=9e-6)
+    # Every host has avx2.
+    with Engine(url, arch=exact.name, patience_s=60.0) as engine:
         model = engine.load(small_dlrm, buckets=(BATCH,))
     kernels = {k.workload: k for k in model.report().buckets[0].kernels}
     assert model.report().buckets[0].served_by == {"compatible": len(uses) - 1, "record": 1}
-    assert kernels[uses[0].workload.digest].arch == resolve("avx2").name
-    assert kernels[uses[1].workload.digest].arch == host_arch().name
+    assert kernels[uses[0].workload.digest].arch == other.name
+    assert kernels[uses[1].workload.digest].arch == exact.name
     assert kernels[uses[2].workload.digest].arch == level.name
     inputs = model.random_inputs(BATCH)
     np.testing.assert_allclose(model(*inputs), torch_scores(small_dlrm, *inputs), atol=1e-5, rtol=0)
@@ -260,9 +261,9 @@ def test_out_of_reach_the_snapshot_serves_then_earlier_lookups_then_defaults(
         for use in uses:
             _promote(store, use, host_arch(), "[]")
     remembered = RememberedChoices(tmp_path / "cache")
-    there = Reach(lambda: open_store(url, read_only=True))
+    there = Reach(lambda: open_store(url, read_only=True), timeout_s=60.0)
     silent = _Silent()
-    gone = Reach(lambda: silent, timeout_s=0.1, retry_s=60.0)  # type: ignore[arg-type, return-value]
+    gone = Reach(lambda: silent, timeout_s=0.1, retry_s=3600.0)  # type: ignore[arg-type, return-value]
     expected = FallbackLookup(there, None, remembered)(uses, host_arch())
     assert len(expected) == len(uses)
 
@@ -301,5 +302,6 @@ def test_an_absent_database_is_an_error_not_a_fallback(tmp_path: Path) -> None:
 
 
 def test_an_architecture_this_host_cannot_run_is_refused() -> None:
+    # The last one with fma4: whatever came after it lacks that.
     with pytest.raises(TunerError, match="do not run on this host"):
-        Engine(arch="sapphirerapids", use_records=False)
+        Engine(arch="bdver4", use_records=False)
