@@ -1,6 +1,6 @@
 """Charts as inline SVG, drawn on the server: they need no script, and escape what they are told."""
 
-from dashboards.charts.heat import Heat, HeatRow, heat_map
+from dashboards.charts.heat import Heat, heat_map, heat_row
 from dashboards.charts.lines import Series, line_chart, sparkline
 from dashboards.charts.roofline import Roof, RoofPoint, roofline_chart
 from dashboards.charts.strips import Strip, strip_chart
@@ -8,13 +8,13 @@ from dashboards.charts.timeline import Lane, timeline_chart
 
 __all__ = [
     "Heat",
-    "HeatRow",
     "Lane",
     "Roof",
     "RoofPoint",
     "Series",
     "Strip",
     "heat_map",
+    "heat_row",
     "line_chart",
     "roofline_chart",
     "sparkline",

@@ -27,15 +27,8 @@ class Heat:
     stale: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class HeatRow:
-    """One row; ``None`` where the workload does not occur."""
-
-    cells: Sequence[Heat | None]
-
-
 def heat_map(
-    groups: Sequence[tuple[str, Sequence[str]]], rows: Sequence[HeatRow], label: str
+    groups: Sequence[tuple[str, Sequence[str]]], rows: Sequence[Markup], label: str
 ) -> Markup:
     """Draw it.
 
@@ -44,7 +37,7 @@ def heat_map(
     groups
         Architectures, and the names of the columns of each.
     rows
-        Their cells.
+        As of `heat_row`, in order.
     label
         What it shows, for those who do not see it.
     """
@@ -67,11 +60,14 @@ def heat_map(
             parts.append(f'<path d="M{at - 0.5} 0V{height}" class="rule"/>')
         at += len(names) * CELL
     for number, row in enumerate(rows):
-        parts.append(f'<g transform="translate(0 {HEAD + number * ROW})">')
-        parts.extend(_cell(index, cell) for index, cell in enumerate(row.cells) if cell)
-        parts.append("</g>")
+        parts.append(f'<g transform="translate(0 {HEAD + number * ROW})">{row}</g>')
     parts.append("</svg>")
     return Markup("".join(parts))
+
+
+def heat_row(cells: Sequence[Heat | None]) -> Markup:
+    """One row; ``None`` where the workload does not occur."""
+    return Markup("".join(_cell(index, cell) for index, cell in enumerate(cells) if cell))
 
 
 def _cell(index: int, cell: Heat) -> str:

@@ -12,8 +12,9 @@ from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 from fastapi import Query
+from markupsafe import Markup
 
-from dashboards.charts import Heat, HeatRow, heat_map
+from dashboards.charts import Heat, heat_map, heat_row
 from dashboards.charts.heat import SHADES
 from dashboards.pages.base import Context, Page
 from db.views.kernels import Kernel
@@ -36,9 +37,12 @@ class CoverageParams:
     only: Annotated[Literal["untuned", "stale"] | None, Query()] = None
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Cell:
-    """A workload on one CPU architecture, in one bucket; not frozen as `Kernel` is not."""
+    """A workload on one CPU architecture, in one bucket; the same object as long as its `Kernel`.
+
+    Not frozen, and equal only to itself, as that is.
+    """
 
     #: Name of the CPU architecture.
     arch: str
@@ -99,20 +103,10 @@ def _covered(every: Sequence[Kernel], params: CoverageParams) -> Coverage:
     # What several models have in common is one cell.
     unique = {(k.workload, k.arch, k.bucket): k for k in every if _wanted(k, params)}
     rows: dict[tuple[str, str], dict[tuple[str, int], list[Cell]]] = {}
-    for (workload, arch, bucket), kernel in unique.items():
-        # Speeds are shown with two or three digits.
-        roofline, speedup = kernel.roofline, kernel.speedup
-        cell = Cell(
-            arch,
-            bucket,
-            workload[:SHORT],
-            None if roofline is None else round(roofline, 4),
-            None if speedup is None else round(speedup, 3),
-            kernel.tuned,
-            kernel.stale,
-        )
-        row = rows.setdefault((kernel.op_kind, kernel.family), {})
-        row.setdefault((arch, bucket), []).append(cell)
+    for kernel in unique.values():
+        family, cell = _cell(kernel)
+        row = rows.setdefault((kernel.op_kind, family), {})
+        row.setdefault((kernel.arch, kernel.bucket), []).append(cell)
     archs: dict[str, set[int]] = defaultdict(set)
     for _, arch, bucket in unique:
         archs[arch].add(bucket)
@@ -130,6 +124,23 @@ def _covered(every: Sequence[Kernel], params: CoverageParams) -> Coverage:
             for (op, name), by_column in sorted(rows.items())
             for cells in _side_by_side(by_column)
         ],
+    )
+
+
+# Between two looks few kernels change.
+@lru_cache(maxsize=1 << 15)
+def _cell(kernel: Kernel) -> tuple[str, Cell]:
+    """The workload whatever its batch size, and its cell."""
+    # Speeds are shown with two or three digits.
+    roofline, speedup = kernel.roofline, kernel.speedup
+    return kernel.family, Cell(
+        kernel.arch,
+        kernel.bucket,
+        kernel.workload[:SHORT],
+        None if roofline is None else round(roofline, 4),
+        None if speedup is None else round(speedup, 3),
+        kernel.tuned,
+        kernel.stale,
     )
 
 
@@ -159,16 +170,22 @@ def _draw(coverage: Coverage, params: CoverageParams) -> Mapping[str, Any]:
     place = {column: index for index, column in enumerate(columns)}
     rows = []
     for row in coverage.rows:
-        cells: list[Heat | None] = [None] * len(columns)
+        cells: list[Cell | None] = [None] * len(columns)
         for cell in row.cells:
-            cells[place[cell.arch, cell.bucket]] = _heat(cell, params.show)
-        rows.append(HeatRow(cells))
+            cells[place[cell.arch, cell.bucket]] = cell
+        rows.append(_row(tuple(cells), params.show))
     groups = [(arch, [str(b) for b in buckets]) for arch, buckets in coverage.archs.items()]
     what = "Percent of roofline" if params.show == "roofline" else "Speed-up over default schedules"
     return {
         "heat": heat_map(groups, rows, f"{what} by workload, CPU architecture and batch size"),
         "above": any((c.roofline or 0.0) > 1.0 for row in coverage.rows for c in row.cells),
     }
+
+
+# Most rows are as they were.
+@lru_cache(maxsize=1 << 10)
+def _row(cells: tuple[Cell | None, ...], show: str) -> Markup:
+    return heat_row([None if cell is None else _heat(cell, show) for cell in cells])
 
 
 # There are thousands of cells, and few architectures.

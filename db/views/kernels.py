@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -18,12 +19,13 @@ from db.views._time import clock
 STALE_DAYS = 30.0
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Kernel:
     """A workload in one bucket of one model on one CPU architecture.
 
     Not frozen, though nobody changes it: pages make ten thousand of them, and a frozen one takes
-    three times as long to make.
+    three times as long to make. Equal only to itself: while what is known of it does not change
+    it is the same object, and what pages make of it can be kept by it.
     """
 
     #: Name of the model.
@@ -119,6 +121,8 @@ class Kernels:
         #: What they say by identifier, in the order of the query's columns.
         self._promotions: dict[int, tuple[Any, ...]] = {}
         self._kernels: list[Kernel] = []
+        #: What promotions said of each of these.
+        self._said: list[tuple[Any, ...]] = []
         self._made_of: tuple[object, ...] = ()
         #: When the next record becomes stale.
         self._ages_at = datetime.max.replace(tzinfo=UTC)
@@ -150,6 +154,7 @@ class Kernels:
             self._tasks = connection.execute(_kernels.tasks_of(ids)).all()
             rows = connection.execute(_kernels.named(ids)).all()
             self._workloads = {id_: tuple(told) for id_, *told in rows}
+            self._kernels, self._said = [], []
         self._keep_up(connection, *sums[3:])
         self._kernels = self._make(connection, versions, toolchain, now)
         self._made_of = made_of
@@ -175,14 +180,20 @@ class Kernels:
             if regime == "warm" and workload in self._workloads
         }
         records = self._records(connection, standing.values(), toolchain, now)
-        made = []
-        for version, arch, on, bucket, calls, workload in self._tasks:
-            digest, name, op_kind, flops, moved = self._workloads[workload]
-            best, default, roofline, at, stale = records[standing.get((workload, on))]
-            place = (versions[version], version, arch, bucket)
-            of_workload = (digest, name, op_kind, flops, moved, calls)
-            made.append(Kernel(*place, *of_workload, best, default, roofline, at, stale))
-        return made
+        said = [records[standing.get((of, on))] for _, _, on, _, _, of in self._tasks]
+        known: Iterable[Kernel | None] = self._kernels or itertools.repeat(None)
+        before: Iterable[tuple[Any, ...]] = self._said or said
+        self._said = said
+        return [
+            self._one(task, versions, now_said) if kernel is None or now_said != once else kernel
+            for task, kernel, now_said, once in zip(self._tasks, known, said, before, strict=False)
+        ]
+
+    def _one(self, task: Row, versions: Mapping[int, str], said: tuple[Any, ...]) -> Kernel:
+        version, arch, _, bucket, calls, workload = task
+        digest, name, op_kind, flops, moved = self._workloads[workload]
+        place = (versions[version], version, arch, bucket)
+        return Kernel(*place, digest, name, op_kind, flops, moved, calls, *said)
 
     def _records(
         self, connection: sa.Connection, ids: Collection[int], newest: int, now: datetime
