@@ -7,17 +7,26 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    expect,
+    sync_playwright,
+)
 
 from dashboards.options import DashboardOptions
 from db import Store, open_store
 from db.store._sql import SqlStore
 from db.testing.fleet import SMALL, fill_fleet
 from tests.browser.chromium import chromium
-from tests.site import OPTIONS, Site, serving
+from tests.site import OPTIONS, PATIENCE_S, Site, serving
 
 #: Milliseconds that a page may take to show what is expected of it.
-PATIENCE_MS = 20_000
+PATIENCE_MS = 1e3 * PATIENCE_S
+# Five seconds without.
+expect.set_options(timeout=PATIENCE_MS)
 
 
 # Not for the whole session: its event loop runs in this thread until it is closed, and no test
@@ -26,7 +35,9 @@ PATIENCE_MS = 20_000
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         # Containers have no user namespaces for a sandbox; every page here is our own.
-        opened = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
+        opened = playwright.chromium.launch(
+            executable_path=chromium(), args=["--no-sandbox"], timeout=PATIENCE_MS
+        )
         yield opened
         opened.close()
 

@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from dashboards.testing import ADDRESSES
 from tests.browser.axe import Axe
-from tests.browser.conftest import Watched
+from tests.browser.conftest import PATIENCE_MS, Watched
 from tests.site import Site
 
 WIDTHS = (1440, 390)
@@ -50,7 +50,8 @@ def test_a_page_in_every_width_and_theme(
 def test_filters(page: Page, fleet: Site) -> None:
     page.goto(fleet.base + "/jobs")
     page.get_by_label("state").select_option("failed")
-    page.get_by_role("button", name="Apply").click()
+    with page.expect_navigation():
+        page.get_by_role("button", name="Apply").click()
     expect(page).to_have_url(fleet.base + "/jobs?state=failed&sort=id&order=desc")
     badges = page.locator("tbody .badge")
     expect(badges.first).to_be_visible()
@@ -59,7 +60,8 @@ def test_filters(page: Page, fleet: Site) -> None:
     expect(page.locator("th[aria-sort=descending]")).to_have_text("bucket")
     page.goto(fleet.base + "/coverage")
     page.get_by_label("only").select_option("untuned")
-    page.get_by_role("button", name="Apply").click()
+    with page.expect_navigation():
+        page.get_by_role("button", name="Apply").click()
     assert set(page.locator(".heatmap a text").all_text_contents()) == {"·"}
 
 
@@ -91,6 +93,7 @@ def test_the_keyboard_is_enough(page: Page, fleet: Site) -> None:
 def test_without_a_script(browser: Browser, fleet: Site) -> None:
     with browser.new_context(java_script_enabled=False) as context:
         page = context.new_page()
+        page.set_default_timeout(PATIENCE_MS)
         page.goto(fleet.base + "/tonight")
         expect(page.locator("figure.chart svg").first).to_be_visible()
         for path in ADDRESSES:
@@ -98,5 +101,6 @@ def test_without_a_script(browser: Browser, fleet: Site) -> None:
             assert page.locator("main table, main svg").count() > 0, path
         page.goto(fleet.base + "/jobs")
         page.get_by_label("state").select_option("done")
-        page.get_by_role("button", name="Apply").click()
+        with page.expect_navigation():
+            page.get_by_role("button", name="Apply").click()
         assert set(page.locator("tbody .badge").all_inner_texts()) == {"done"}
