@@ -19,10 +19,19 @@ AddNode = Callable[[str, str, int], Any]
 def cluster() -> Iterator[Any]:
     from ray.cluster_utils import Cluster
 
+    class PatientCluster(Cluster):
+        def _wait_for_node(self, node: Any, timeout: float = 600.0) -> None:
+            super()._wait_for_node(node, timeout)
+
     # A node that answers late on a busy machine is not dead; one that is gone refuses at once.
-    patient = {"health_check_timeout_ms": 60_000, "health_check_initial_delay_ms": 60_000}
+    patient = {
+        "health_check_timeout_ms": 240_000,
+        "health_check_initial_delay_ms": 240_000,
+        # Importing a compiler may take a while, too.
+        "worker_register_timeout_seconds": 600,
+    }
     head = {"num_cpus": 0, "include_dashboard": False, "_system_config": patient}
-    made = Cluster(initialize_head=True, head_node_args=head)
+    made = PatientCluster(initialize_head=True, head_node_args=head)
     try:
         yield made
     finally:

@@ -6,28 +6,52 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from db import CampaignState, JobAction, JobState, Store
 from scheduler.executors.ray_cluster import RayExecutor, RayOptions
 from tests.cluster.conftest import AddNode
-from tests.integration.fleet.campaigns import AVX2, AVX512, EAGER, campaign_of, records
+from tests.integration.fleet.campaigns import (
+    AVX2,
+    AVX512,
+    EAGER,
+    Stalling,
+    campaign_of,
+    records,
+)
 from tuner.arch import resolve
 from workers.replay import ReplayTools
+from workers.tools import ToolMaker
 
-pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(2400)]
 
 
-def executor_of(url: str, address: str, *, measure_s: float = 0.02) -> RayExecutor:
+#: Tools that hardly wait.
+AT_ONCE = ReplayTools(measure_s=0.02)
+
+
+def executor_of(url: str, address: str, tools: ToolMaker = AT_ONCE) -> RayExecutor:
     # Two slots of a node share a process: half as many to start.
-    options = RayOptions(address, slots_per_actor=2)
-    return RayExecutor(url, ReplayTools(measure_s=measure_s), EAGER, options)
+    return RayExecutor(url, tools, EAGER, RayOptions(address, slots_per_actor=2))
+
+
+@pytest.fixture
+def go(tmp_path: Path) -> Path:
+    """A file without which no job of `stalling` ends."""
+    return tmp_path / "go"
+
+
+def stalling(go: Path) -> ToolMaker:
+    """Two jobs at once measure ten candidates together, and more when they may go on."""
+    return Stalling(ReplayTools(), 8, go.exists)
 
 
 def poll_until(
-    executor: RayExecutor, condition: Callable[[], bool], what: str, seconds: float = 240.0
+    executor: RayExecutor, condition: Callable[[], bool], what: str, seconds: float = 900.0
 ) -> None:
     end = time.monotonic() + seconds
     while not condition():
@@ -96,7 +120,7 @@ def test_every_job_runs_on_its_own_architecture(
 
 
 def test_a_node_killed_in_the_middle(
-    store: Store, url: str, address: str, cluster: Any, add_node: AddNode
+    store: Store, url: str, address: str, cluster: Any, add_node: AddNode, go: Path
 ) -> None:
     first = add_node("haswell", "x86-64-v3-only", 2)
     store.add_arch(resolve("haswell"))
@@ -104,14 +128,18 @@ def test_a_node_killed_in_the_middle(
     for bucket in (1, 8):
         store.set_tasks(version, "haswell", bucket, store.tasks(version, AVX512, bucket))
     campaign = campaign_of(store, archs=("haswell",), trials=20)
-    with executor_of(url, address, measure_s=0.2) as executor:
+    with executor_of(url, address, stalling(go)) as executor:
         executor.start(campaign)
         poll_until(
             executor,
             lambda: store.campaign_progress(campaign).measurements >= 10,
             "the first measurements",
         )
+        workers = [psutil.Process(worker.pid) for worker in store.workers()]
         cluster.remove_node(first, allow_graceful=False)
+        # They end with their node, a moment later: not one of them goes on.
+        psutil.wait_procs(workers)
+        go.touch()
         add_node("haswell", "x86-64-v3-only", 2)
         poll_until(executor, ended(store, campaign), "the campaign on the new node")
     check_complete(store, url, campaign)
@@ -121,19 +149,21 @@ def test_a_node_killed_in_the_middle(
     assert any(reason and reason.startswith("died: ") for reason in reasons)
 
 
-def test_a_worker_killed_in_the_middle(store: Store, url: str, address: str) -> None:
+def test_a_worker_killed_in_the_middle(store: Store, url: str, address: str, go: Path) -> None:
     campaign = campaign_of(store, archs=(AVX512,), trials=20)
-    with executor_of(url, address, measure_s=0.2) as executor:
+    with executor_of(url, address, stalling(go)) as executor:
         executor.start(campaign)
         poll_until(
             executor,
             lambda: store.campaign_progress(campaign).measurements >= 10,
             "the first measurements",
         )
-        # One that is far from its end: an idle worker's death would cost no job an attempt.
-        running = [p for p in store.job_progress(campaign) if p.job.state is JobState.RUNNING]
-        victim = min(running, key=lambda p: p.measurements).job.worker
+        # One that holds a job: an idle worker's death would cost no job an attempt.
+        victim, *_ = (
+            p.job.worker for p in store.job_progress(campaign) if p.job.state is JobState.RUNNING
+        )
         os.kill(next(w.pid for w in store.workers() if w.id == victim), signal.SIGKILL)
+        go.touch()
         poll_until(executor, ended(store, campaign), "the campaign")
     check_complete(store, url, campaign)
     assert max(p.job.attempt for p in store.job_progress(campaign)) >= 2
@@ -154,7 +184,7 @@ def test_builds_go_to_the_nodes_that_offer_them(address: str, cluster: Any) -> N
             num_cpus=1, resources={"build_slot": 1}, object_store_memory=78_643_200
         )
         assert builds_per_slot() == 1
-        builder = RemoteBuilder(MeasureOptions(build_deadline_s=120.0))
+        builder = RemoteBuilder(MeasureOptions(build_deadline_s=900.0))
         tir = tvm.ir.save_json(Layer(4, 64, 64).function())
         # Nobody here has such a CPU: only its code is made.
         built = builder.build(tir, resolve("znver5"), config={}, trace=None)

@@ -19,6 +19,8 @@ from db import CampaignState, open_store
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
 TRIALS = 16
+#: Measurements after which the command is killed: far from its end.
+FEW = 4
 
 
 @pytest.fixture
@@ -72,11 +74,11 @@ def _gone(processes: list[psutil.Process]) -> bool:
     return not alive
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(2400)
 def test_a_killed_campaign_goes_on(small_dlrm: Path, url: str) -> None:
     first = _tune(url, small_dlrm)
     try:
-        _wait(lambda: len(_stored(url)) >= 10, 180, "the first measurements")
+        _wait(lambda: len(_stored(url)) >= FEW, 900, "the first measurements")
         workers = _workers(first.pid)
         assert len(workers) >= 3, workers
         os.kill(first.pid, signal.SIGKILL)
@@ -84,11 +86,11 @@ def test_a_killed_campaign_goes_on(small_dlrm: Path, url: str) -> None:
         first.kill()
         first.wait()
     # A kernel that runs on unseen would disturb what the next command measures.
-    _wait(lambda: _gone(workers), 30, "the killed command's workers to end")
+    _wait(lambda: _gone(workers), 600, "the killed command's workers to end")
     before = _stored(url)
-    assert len(before) >= 10
+    assert len(before) >= FEW
 
-    assert _tune(url, small_dlrm).wait(timeout=300) == 0
+    assert _tune(url, small_dlrm).wait(timeout=1200) == 0
     after = _stored(url)
     assert set(before) <= set(after), "a stored measurement was lost"
     records = [record for _, record in after]

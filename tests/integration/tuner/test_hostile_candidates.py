@@ -55,7 +55,11 @@ def compiled(more: str = "T.evaluate(0)") -> str:
 
 @pytest.fixture(scope="module")
 def measurer() -> Iterator[LocalMeasurer]:
-    options = MeasureOptions(min_repeat_s=0.001, repeats=3, run_deadline_s=20.0)
+    options = MeasureOptions(
+        # As many seconds as a sound candidate may take on a busy machine; and memory that is less
+        # than any hostile one asks for, on a large machine, too.
+        min_repeat_s=0.001, repeats=3, run_deadline_s=30.0, memory_bytes=8 << 30,
+    )  # fmt: skip
     made = LocalMeasurer(options)
     yield made
     made.close()
