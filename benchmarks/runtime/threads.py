@@ -1,9 +1,11 @@
 """Throughput of two threads over that of one, and the memory that a burst of threads leaves.
 
-Throughputs are measured in turns, each the calls of a fixed time; the ratio is that of medians.
-Beside it, in the same turns, stands what two threads of this machine can do: a chain of fused
-multiply-adds on registers alone, and the checksum of a buffer that fits a cache. Cores that are
-two threads of one, or are shared with other machines, fall short of two there, too.
+Throughputs are measured in turns, each the calls of a fixed time, one thread on either core by
+turns; ratios are those of the medians, and of the fastest turns, where a shared machine is its own.
+Beside the threads, in the same turns, stands what this machine can do: two processes that share
+nothing make the same calls; two threads multiply and add on registers alone, and sum up a buffer
+that fits a cache. Cores that are two threads of one, or are shared with other machines, fall short
+of two there, too.
 
 Memory is resident anonymous memory of this process: with the models loaded, after a burst of
 threads that call every bucket of every model, and after their arenas were released.
@@ -16,12 +18,13 @@ import gc
 import os
 import statistics
 import threading
-import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from benchmarks.runtime._turns import Processes, scoring, throughput
 from examples.dlrm import DLRMConfig, export_dlrm
 from runtime import Engine, Model
 from runtime.arenas import ARENAS
@@ -31,42 +34,8 @@ from tuner.measure.process import THREADS
 
 #: Of the models that a burst calls.
 _BUCKETS = (1, 4, 16, 64, 256)
-#: Makes the call that one thread repeats.
-Work = Callable[[], Callable[[], object]]
-
-
-def throughput(work: Work, threads: int, seconds: float) -> float:
-    """Calls per second of `threads` threads, each on a core of its own."""
-    counts = [0] * threads
-    start, stop = threading.Barrier(threads + 1), threading.Event()
-    cores = sorted(os.sched_getaffinity(0))
-
-    def repeat(at: int) -> None:
-        os.sched_setaffinity(0, {cores[-1 - at % len(cores)]})
-        call = work()
-        call()
-        start.wait()
-        while not stop.is_set():
-            call()
-            counts[at] += 1
-
-    workers = [threading.Thread(target=repeat, args=(at,)) for at in range(threads)]
-    for worker in workers:
-        worker.start()
-    start.wait()
-    begin = time.perf_counter()
-    time.sleep(seconds)
-    stop.set()
-    took = time.perf_counter() - begin
-    for worker in workers:
-        worker.join()
-    return sum(counts) / took
-
-
-def scoring(model: Model, batch: int) -> Work:
-    """Calls of a model."""
-    inputs = model.random_inputs(batch)
-    return lambda: lambda: model(*inputs)
+#: Calls per second on some cores in some seconds.
+Way = Callable[[Sequence[int], float], float]
 
 
 def multiplying() -> Callable[[], object]:
@@ -80,6 +49,18 @@ def summing() -> Callable[[], object]:
     """A call that computes a checksum in C."""
     room = bytes(256 << 10)
     return lambda: zlib.crc32(room)
+
+
+def take_turns(
+    ways: dict[str, Way], cores: Sequence[int], rounds: int, seconds: float
+) -> dict[tuple[str, int], list[float]]:
+    """Throughputs by way and number of cores."""
+    rates: dict[tuple[str, int], list[float]] = {(way, n): [] for way in ways for n in (1, 2)}
+    for _ in range(rounds):
+        for way, measure in ways.items():
+            for taken in (cores[:1], cores, cores[1:], cores):
+                rates[way, len(taken)].append(measure(taken, seconds))
+    return rates
 
 
 def burst(models: list[Model], threads: int) -> tuple[int, ...]:
@@ -116,31 +97,38 @@ def main() -> None:
     """Print both."""
     parser = argparse.ArgumentParser(prog="benchmarks runtime.threads", description=__doc__)
     parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--rounds", type=int, default=10)
-    parser.add_argument("--seconds", type=float, default=0.5, help="of each turn")
+    parser.add_argument("--rounds", type=int, default=8)
+    parser.add_argument("--seconds", type=float, default=0.3, help="of each turn")
     parser.add_argument("--models", type=int, default=10, help="loaded for the burst")
     parser.add_argument("--threads", type=int, default=8, help="of the burst")
     args = parser.parse_args()
     engine = Engine(use_records=False)
+    cores = sorted(os.sched_getaffinity(0))[-2:]
+    if len(cores) < 2:
+        raise SystemExit("error: two threads need two cores; this process may use one")
     with TemporaryDirectory() as folder:
         path = Path(folder) / "dlrm.pt2"
-        export_dlrm(path)
-        model = engine.load(path, buckets=(args.batch,))
         export_dlrm(path, config=DLRMConfig(rows=1000))
         models = [engine.load(path, buckets=_BUCKETS) for _ in range(args.models)]
-    kinds: dict[str, Work] = {
-        f"calls, batch {args.batch}": scoring(model, args.batch),
-        "multiply-adds": multiplying,
-        "checksums": summing,
-    }
-    rates: dict[tuple[str, int], list[float]] = {(k, n): [] for k in kinds for n in (1, 2)}
-    for _ in range(args.rounds):
-        for (kind, threads), seen in rates.items():
-            seen.append(throughput(kinds[kind], threads, args.seconds))
-    print(f"{host_arch().name}, {len(os.sched_getaffinity(0))} CPUs; per second, medians")
-    for kind in kinds:
-        one, two = (statistics.median(rates[kind, n]) for n in (1, 2))
-        print(f"{kind:20}{one:10.0f} by one thread{two:10.0f} by two: {two / one:.2f}x")
+        export_dlrm(path)
+        model = engine.load(path, buckets=(args.batch,))
+        with Processes(path, args.batch, cores) as processes:
+            ways: dict[str, Way] = {
+                "calls, threads": partial(throughput, scoring(model, args.batch)),
+                "calls, processes": processes.throughput,
+                "multiply-adds": partial(throughput, multiplying),
+                "checksums": partial(throughput, summing),
+            }
+            rates = take_turns(ways, cores, args.rounds, args.seconds)
+    print(
+        f"{host_arch().name}, {len(os.sched_getaffinity(0))} CPUs; batch {args.batch}; per second"
+    )
+    print(f"{'':18}{'medians of turns':>28}{'fastest turns':>28}")
+    for kind in ways:
+        shown = [(of(rates[kind, 1]), of(rates[kind, 2])) for of in (statistics.median, max)]
+        print(
+            f"{kind:18}" + "".join(f"{one:10.0f}{two:10.0f}{two / one:7.2f}x" for one, two in shown)
+        )
     burst(models, 1)
     ARENAS.release()
     before = resident()
