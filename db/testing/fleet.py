@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -120,7 +121,7 @@ def statements(size: FleetSize, ago: Callable[[str], str], json: str) -> Iterato
     # Of the night that runs, three quarters are done, and a few run.
     done = jobs - per_night + per_night * 3 // 4
     running = min(size.workers, jobs - done - 1)
-    per_job = max(1, size.measurements // (done + running))
+    per_job = math.ceil(size.measurements / (done + running))
     step = 7200.0 / per_night
 
     def numbers(n: int) -> str:
