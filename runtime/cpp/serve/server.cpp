@@ -88,6 +88,7 @@ int run(const ServeOptions& options, const LoadModel& load) {
   RouteLimits limits;
   limits.body = static_cast<size_t>(options.max_body_mb) << 20;
   limits.waiting = static_cast<size_t>(options.max_waiting_mb) << 20;
+  limits.turns = cpus();
   Routes routes(models, batcher, limits);
   routes.metrics = [&] { return exposition(models, **listener); };
 

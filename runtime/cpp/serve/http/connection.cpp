@@ -48,6 +48,7 @@ bool Connection::next_request() {
 }
 
 bool Connection::wait_for(short events, Clock::time_point deadline) const {
+  const Turn::Lent lent(turn);
   pollfd file{socket_, events, 0};
   while (true) {
     const int found = ::poll(&file, 1, milliseconds_until(deadline));

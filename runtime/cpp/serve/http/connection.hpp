@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "http/turns.hpp"
+
 namespace tunefleet::serve {
 
 struct ConnectionLimits {
@@ -38,6 +40,8 @@ class Connection final : public httplib::Stream {
   /// Give the client time to read an answer before its unread request makes the system forget it.
   void linger();
 
+  /// Set while the connection has one; it is lent to others while nothing comes or goes.
+  Turn* turn = nullptr;
   /// Set by whoever handles a request and does not read all of it.
   bool closing = false;
   /// Set once the head of a request was understood.

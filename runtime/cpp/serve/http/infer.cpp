@@ -86,8 +86,11 @@ void Routes::infer_body(size_t place, const Body& body, httplib::Response& respo
   for (size_t i = 0; i < scores.bytes.size(); ++i)
     job.outputs.push_back(
         view(scores.bytes[i].data(), scores.shapes[i], signature->outputs[i].dtype));
-  if (batcher_.score(place, job) == Batcher::Outcome::kShed)
-    return shed(response, "too many requests are waiting");
+  const auto outcome = [&] {
+    const Turn::Lent lent(current->turn);
+    return batcher_.score(place, job);
+  }();
+  if (outcome == Batcher::Outcome::kShed) return shed(response, "too many requests are waiting");
   if (job.error)
     return refuse(response, job.error->code == Code::kInput ? 400 : 500, job.error->message);
   Answer scored = infer_answer(served.name, *request, *signature, scores.bytes);

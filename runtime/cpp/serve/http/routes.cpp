@@ -29,7 +29,7 @@ std::string refusal() {
 }
 
 Routes::Routes(const ServedModels& models, Batcher& batcher, const RouteLimits& limits)
-    : models_(models), batcher_(batcher), limits_(limits) {
+    : models_(models), batcher_(batcher), limits_(limits), turns_(limits.turns) {
   set_pre_routing_handler([this](const auto& request, auto& response) {
     route(request, response);
     return HandlerResponse::Handled;
@@ -42,30 +42,38 @@ Routes::Routes(const ServedModels& models, Batcher& batcher, const RouteLimits& 
 }
 
 void Routes::serve(Connection& connection) {
-  while (connection.next_request()) {
-    current = &connection;
-    bool last = false;
-    const bool answered =
-        process_request(connection, connection.draining(), last, [&](httplib::Request& request) {
-          connection.understood = true;
-          // Answers are never cut to ranges, nor compressed.
-          request.ranges.clear();
-          request.headers.erase("Accept-Encoding");
-        });
-    // Nothing came after all, or a request line that cpp-httplib gave up on without a word.
-    if (!answered && connection.failure() != 400) {
-      httplib::Request none;
-      httplib::Response response;
-      refuse(response, connection.failure(), reason_of(connection.failure()));
-      connection.write_format("HTTP/1.1 %d %s\r\nConnection: close\r\nContent-Length: %zu\r\n\r\n",
-                              response.status, "Refused", response.body.size());
-      connection.write(response.body.data(), response.body.size());
-      connection.closing = true;
-    }
-    if (!connection.flush()) return;
-    if (connection.closing) return connection.linger();
-    if (!answered || last || connection.draining()) return;
+  auto then = Then::kNext;
+  while (then == Then::kNext && connection.next_request()) then = serve_request(connection);
+  if (then == Then::kLinger) connection.linger();
+}
+
+Routes::Then Routes::serve_request(Connection& connection) {
+  Turn turn(turns_);
+  connection.turn = &turn;
+  current = &connection;
+  bool last = false;
+  const bool answered =
+      process_request(connection, connection.draining(), last, [&](httplib::Request& request) {
+        connection.understood = true;
+        // Answers are never cut to ranges, nor compressed.
+        request.ranges.clear();
+        request.headers.erase("Accept-Encoding");
+      });
+  // Nothing came after all, or a request line that cpp-httplib gave up on without a word.
+  if (!answered && connection.failure() != 400) {
+    httplib::Request none;
+    httplib::Response response;
+    refuse(response, connection.failure(), reason_of(connection.failure()));
+    connection.write_format("HTTP/1.1 %d %s\r\nConnection: close\r\nContent-Length: %zu\r\n\r\n",
+                            response.status, "Refused", response.body.size());
+    connection.write(response.body.data(), response.body.size());
+    connection.closing = true;
   }
+  const bool sent = connection.flush();
+  connection.turn = nullptr;
+  if (!sent) return Then::kEnd;
+  if (connection.closing) return Then::kLinger;
+  return !answered || last || connection.draining() ? Then::kEnd : Then::kNext;
 }
 
 void Routes::finish(httplib::Response& response) const {

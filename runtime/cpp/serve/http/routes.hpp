@@ -19,6 +19,8 @@ struct RouteLimits {
   /// Bytes of one body, and of all that are here at a time.
   size_t body = 16u << 20;
   size_t waiting = 512u << 20;
+  /// Connections that are attended to at a time; a request that waits to be scored does not count.
+  size_t turns = 1;
 };
 
 /// cpp-httplib reads heads and writes answers; bodies are read here, where the limits are.
@@ -35,6 +37,10 @@ class Routes final : public httplib::Server {
   std::function<std::string()> metrics = [] { return std::string(); };
 
  private:
+  /// What a connection does after a request.
+  enum class Then { kNext, kLinger, kEnd };
+
+  Then serve_request(Connection& connection);
   void route(const httplib::Request& request, httplib::Response& response);
   void route_model(const std::vector<std::string>& path, const httplib::Request& request,
                    httplib::Response& response);
@@ -51,6 +57,7 @@ class Routes final : public httplib::Server {
   const RouteLimits limits_;
   /// Bytes of bodies that are here.
   std::atomic<size_t> waiting_{0};
+  Turns turns_;
 };
 
 /// What whoever comes while there is no room is told, as a whole answer.
