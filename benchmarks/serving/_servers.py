@@ -1,102 +1,96 @@
-"""Servers to put load on: each a process on one core, with one thread that scores."""
+"""Servers to put load on: processes on one core, each with one thread that scores."""
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import json
 import os
 import subprocess
-import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
-from urllib.request import urlopen
 
-import numpy as np
+from tests.debian import run
 
-#: Cores of the server, and of whoever puts load on it.
-SERVER_CORE, LOAD_CORE = 1, 0
-
-
-@contextlib.contextmanager
-def host(program: Path, bundle: Path, folder: Path, *options: object) -> Iterator[int]:
-    """`tunefleet-serve`; gives the port."""
-    words = [program, "--port", 0, "--threads", 1, *options, f"dlrm={bundle}"]
-    log = folder / "serve.log"
-    with log.open("w") as errors:
-        process = subprocess.Popen(_pinned([str(word) for word in words]), stderr=errors)
-    with process:
-        while not (lines := [json.loads(x) for x in log.read_text().splitlines()]) or (
-            lines[-1]["event"] != "listening"
-        ):
-            assert process.poll() is None, log.read_text()
-        yield int(lines[-1]["port"])
-        process.terminate()
+#: Cores of the servers, and of whoever puts load on them.
+SERVER_CORE, LOAD_CORE = 0, 1
 
 
-@contextlib.contextmanager
-def python(kind: str, model: Path, buckets: Sequence[int]) -> Iterator[int]:
-    """The application of `tunefleet serve` over a model; ``kind`` says who scores."""
-    words = [sys.executable, "-m", "benchmarks.serving._servers", kind, str(model)]
-    words += map(str, buckets)
-    with subprocess.Popen(_pinned(words), stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        port = int(process.stdout.readline())
-        while True:
-            with contextlib.suppress(OSError), urlopen(f"http://127.0.0.1:{port}/v2"):
-                break
-        yield port
-        process.terminate()
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Requests for `tunefleet-load`, which all have one body."""
+
+    program: Path
+    #: File of the body, and how much of it is JSON.
+    body: Path
+    head: int
+    connections: int
+
+    def put(self, port: int, rate: float, seconds: float) -> dict[str, float]:
+        """Send requests at a rate, 0 for as fast as connections are free; returns figures."""
+        printed = run(
+            *_pinned(LOAD_CORE), self.program, str(port), "/v2/models/dlrm/infer", self.body,
+            str(self.head), str(self.connections), str(rate), str(seconds),
+        )  # fmt: skip
+        return {name: float(number) for name, number in map(str.split, printed.splitlines())}
 
 
-def _pinned(words: list[str]) -> list[str]:
-    return ["taskset", "--cpu-list", str(SERVER_CORE), *words]
+@dataclass(frozen=True, slots=True)
+class Servers:
+    """Programs that serve one bundle, alike but for what scores."""
+
+    #: With the programs.
+    build: Path
+    bundle: Path
+    #: The same model for ONNX Runtime.
+    onnx: Path
+    #: For logs.
+    folder: Path
+
+    @contextlib.contextmanager
+    def start(self, name: str, *options: str | int) -> Iterator[int]:
+        """Start ``host``, ``onnxruntime`` or ``empty``; gives the port."""
+        log = self.folder / f"{name}.log"
+        words = [*_pinned(SERVER_CORE), *self._program(name), "--port", 0, "--threads", 1]
+        words += [*options, f"dlrm={self.bundle}"]
+        with log.open("w") as errors:
+            process = subprocess.Popen([str(word) for word in words], stderr=errors)
+        with process:
+            try:
+                while not (lines := [json.loads(x) for x in log.read_text().splitlines()]) or (
+                    lines[-1]["event"] != "listening"
+                ):
+                    assert process.poll() is None, log.read_text()
+                yield int(lines[-1]["port"])
+            finally:
+                process.terminate()
+
+    def _program(self, name: str) -> list[Path | str]:
+        if name == "host":
+            return [self.build / "tunefleet-serve"]
+        if name == "empty":
+            return [self.build / "tunefleet-peer", name]
+        return [self.build / "tunefleet-peer", name, _onnxruntime(), self.onnx]
 
 
-def main() -> None:
-    """Serve with ``onnxruntime`` or ``tunefleet``, by one application."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("kind", choices=["onnxruntime", "tunefleet"])
-    parser.add_argument("model", type=Path)
-    parser.add_argument("buckets", type=int, nargs="+")
-    args = parser.parse_args()
+def stolen_seconds() -> float:
+    """Seconds that this machine's cores wanted to run so far, and its hypervisor did not let them.
 
-    import uvicorn
-
-    from runtime import Engine
-    from runtime.serving import ServedModel, create_app
-    from scheduler.cli.listening import listen
-
-    with Engine(use_records=False) as engine:
-        model = engine.load(args.model, args.buckets)
-        served = ServedModel.of(model, "dlrm")
-        if args.kind == "onnxruntime":
-            served = ServedModel(
-                "dlrm", "0", served.inputs, served.outputs, _onnx(args.model.with_suffix(".onnx"))
-            )
-        with listen("127.0.0.1", 0) as taken:
-            print(taken.getsockname()[1], flush=True)
-            config = uvicorn.Config(create_app(served), log_level="warning", access_log=False)
-            uvicorn.Server(config).run(sockets=[taken])
+    Of Linux's ``/proc/stat``, per core on average.
+    """
+    kinds = Path("/proc/stat").read_text().splitlines()[0].split()
+    return int(kinds[8]) / os.sysconf("SC_CLK_TCK") / (os.cpu_count() or 1)
 
 
-def _onnx(path: Path) -> Callable[[Sequence[np.ndarray]], Sequence[np.ndarray]]:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    names = [tensor.name for tensor in session.get_inputs()]
-
-    def score(inputs: Sequence[np.ndarray]) -> Sequence[np.ndarray]:
-        scores: Sequence[np.ndarray] = session.run(None, dict(zip(names, inputs, strict=True)))
-        return scores
-
-    return score
+def _onnxruntime() -> Path:
+    """The library that ONNX Runtime's own wheel brings."""
+    spec = find_spec("onnxruntime")
+    assert spec is not None
+    assert spec.origin is not None
+    (found,) = (Path(spec.origin).parent / "capi").glob("libonnxruntime.so.*")
+    return found
 
 
-if __name__ == "__main__":
-    from tuner.measure.process import THREADS
-
-    os.environ.update(THREADS)
-    main()
+def _pinned(core: int) -> list[str]:
+    return ["taskset", "--cpu-list", str(core)]

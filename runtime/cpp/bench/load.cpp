@@ -2,9 +2,10 @@
 //
 //   tunefleet-load PORT PATH BODY HEAD CONNECTIONS RATE SECONDS
 //
-// BODY is a file, of which the first HEAD bytes are JSON. Each request has a time at which it is
-// due, and is timed from then on, also while it waits for a connection: a server that falls behind
-// cannot make the load lighter. RATE 0 sends on every connection as soon as its last answer came.
+// BODY is a file, of which the first HEAD bytes are JSON. Requests are due at random times, as many
+// a second as RATE says, and are timed from when they are due, also while they wait for a connection:
+// a server that falls behind cannot make the load lighter. RATE 0 sends on every connection as soon as
+// its last answer came, whatever that was.
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -54,7 +55,7 @@ class Load {
     std::mt19937_64 random(1);
     std::exponential_distribution<double> pause(rate > 0.0 ? rate : 1.0);
     begin_ = now();
-    const double end = begin_ + seconds;
+    const double end = end_ = begin_ + seconds;
     double next = rate > 0.0 ? begin_ + pause(random) : end;
     if (rate <= 0.0)
       while (!idle_.empty()) send(now());
@@ -74,16 +75,18 @@ class Load {
         if (rate <= 0.0 && now() < end && !idle_.empty()) send(now());
       }
     }
-    took_ = std::min(now(), end) - begin_;
     // What never came back waited at least that long.
     failed_ += busy() + waiting_.size();
   }
 
   void print() const {
-    std::printf("seconds %.3f\nanswered %zu\nrefused %zu\nfailed %zu\n", took_, scored_.size(),
+    const double seconds = end_ - begin_;
+    std::printf("offered %zu\nanswered %zu\nrefused %zu\nfailed %zu\n", sent_.size(), scored_.size(),
                 refused_.size(), failed_);
-    std::printf("per_s %.1f\n", static_cast<double>(scored_.size()) / took_);
-    for (const auto& [name, times] : {std::pair{"answered", &scored_}, {"refused", &refused_}}) {
+    std::printf("per_s %.1f\n", static_cast<double>(in_time_) / seconds);
+    std::printf("refused_per_s %.1f\n", static_cast<double>(refused_.size()) / seconds);
+    for (const auto& [name, times] :
+         {std::pair{"sent", &sent_}, {"answered", &scored_}, {"refused", &refused_}}) {
       if (times->empty()) continue;
       for (const auto& [part, share] : {std::pair{"p50", 0.5}, {"p99", 0.99}, {"p999", 0.999}})
         std::printf("%s_%s_us %.1f\n", name, part, quantile(*times, share) * 1e6);
@@ -115,6 +118,7 @@ class Load {
     const size_t at = idle_.front();
     idle_.pop_front();
     clients_[at].due = due;
+    sent_.push_back(now() - due);
     clients_[at].answer.clear();
     if (::send(clients_[at].socket, request_.data(), request_.size(), MSG_NOSIGNAL) !=
         static_cast<ssize_t>(request_.size()))
@@ -129,7 +133,8 @@ class Load {
     client.answer.append(bytes, static_cast<size_t>(done));
     const int status = status_of(client.answer);
     if (status == 0) return;
-    const double took = now() - client.due;
+    const double came = now(), took = came - client.due;
+    if (status == 200) in_time_ += came < end_;
     if (status == 200)
       scored_.push_back(took);
     else if (status == 503)
@@ -151,8 +156,11 @@ class Load {
   std::vector<Client> clients_;
   std::deque<size_t> idle_;
   std::deque<double> waiting_;
-  double begin_ = 0.0, took_ = 0.0;
-  std::vector<double> scored_, refused_;
+  double begin_ = 0.0, end_ = 0.0;
+  /// Seconds from when each was due until it was sent, scored or refused.
+  std::vector<double> sent_, scored_, refused_;
+  /// Scored before the time was over.
+  size_t in_time_ = 0;
   size_t failed_ = 0;
 };
 
