@@ -72,10 +72,23 @@ class Batch {
       outputs_[i].fit(signature.outputs[i], rows);
       wanted_.push_back(outputs_[i].view());
     }
+    kept_ = inputs_;
   }
 
   Status score(Model& model) noexcept {
     return model.score(given_.data(), given_.size(), wanted_.data(), wanted_.size());
+  }
+
+  /// Write the inputs again, as they are.
+  void write() {
+    for (size_t i = 0; i < inputs_.size(); ++i)
+      std::copy(kept_[i].bytes.begin(), kept_[i].bytes.end(), inputs_[i].bytes.begin());
+  }
+
+  size_t input_bytes() const {
+    size_t bytes = 0;
+    for (const OwnTensor& input : inputs_) bytes += input.bytes.size();
+    return bytes;
   }
 
   bool scored(const std::vector<char>& scores) const { return outputs_[0].bytes == scores; }
@@ -105,7 +118,7 @@ class Batch {
     fail("no random inputs for " + spec.name);
   }
 
-  std::vector<OwnTensor> inputs_, outputs_;
+  std::vector<OwnTensor> inputs_, kept_, outputs_;
   std::vector<DLTensor> given_, wanted_;
 };
 

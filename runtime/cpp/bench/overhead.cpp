@@ -1,13 +1,16 @@
-// Microseconds of a call, and of its kernels alone on the same staged inputs, in turns.
+// Microseconds of a call beyond its kernels: each call is timed beside its kernels alone, on the same
+// staged inputs, weights and code, in turns.
+//
+// Kernels drive everything else out of the nearest caches, so that a call finds its inputs far away,
+// unless whoever calls has just written them, as a server has that has just received them: both are
+// timed. A call copies its inputs and checks the copy: what it costs at the same moments to copy as
+// many bytes and look at each word once is the part of the rest that is the machine's.
 #include "arena.hpp"
 #include "bench.hpp"
-#include "version.hpp"
+#include "served.hpp"
 
 namespace tunefleet::bench {
 namespace {
-
-/// Seconds that one turn lasts, about.
-constexpr double kTurn = 0.002;
 
 /// The kernels of a bucket, as the last call of this thread left their inputs staged.
 class Kernels {
@@ -53,12 +56,49 @@ class Kernels {
   TVMFFIAny arguments_[2] = {};
 };
 
-template <class Call>
-double seconds_of(Call&& call, int count) {
+/// Two buffers of a size, the copy of one into the other, and one look at each word of the copy.
+class Copy {
+ public:
+  explicit Copy(size_t bytes) : from_(bytes / 8), to_(bytes / 8) {}
+
+  void operator()() {
+    std::copy(from_.begin(), from_.end(), to_.begin());
+    uint64_t seen = 0;
+    for (const uint64_t word : to_) seen |= word;
+    if (seen != 0) fail("a copy is no copy");
+  }
+  void write() { std::fill(from_.begin(), from_.end(), uint64_t{0}); }
+
+ private:
+  std::vector<uint64_t> from_, to_;
+};
+
+template <class Step>
+double seconds_of(Step&& step) {
   const double begin = now();
-  for (int i = 0; i < count; ++i) call();
-  return (now() - begin) / count;
+  step();
+  return now() - begin;
 }
+
+/// One way of finding the inputs: seconds of each turn.
+struct Turns {
+  std::vector<double> calls, beyond, copies;
+
+  template <class Call, class Prepare>
+  void take(Call& call, Kernels& kernels, Copy& copy, Prepare prepare) {
+    prepare();
+    calls.push_back(seconds_of(call));
+    beyond.push_back(calls.back() - seconds_of(kernels));
+    prepare();
+    copies.push_back(seconds_of(copy));
+  }
+
+  void print(const char* name) const {
+    std::printf("%s_call_us %.3f\n", name, quantile(calls, 0.5) * 1e6);
+    std::printf("%s_beyond_us %.3f\n", name, quantile(beyond, 0.5) * 1e6);
+    std::printf("%s_copy_us %.3f\n", name, quantile(copies, 0.5) * 1e6);
+  }
+};
 
 }  // namespace
 
@@ -71,19 +111,20 @@ int overhead(const Arguments& arguments) {
     if (auto error = batch.score(*model)) fail(error->message);
   };
   call();
-  const auto version = read_version(arguments[0], {}, nullptr);
-  if (!version) fail(version.error().message);
-  Kernels kernels(**version, rows);
-  const int count = std::max(1, static_cast<int>(kTurn / seconds_of(call, 100)));
-  std::vector<double> calls, alone, beyond;
+  const auto version = served_version(*model);
+  Kernels kernels(*version, rows);
+  Copy copy(batch.input_bytes());
+  Turns far, near;
   for (int64_t i = 0; i < std::stoll(arguments[2]); ++i) {
-    calls.push_back(seconds_of(call, count));
-    alone.push_back(seconds_of(kernels, count));
-    beyond.push_back(calls.back() - alone.back());
+    kernels();
+    far.take(call, kernels, copy, [] {});
+    near.take(call, kernels, copy, [&] {
+      batch.write();
+      copy.write();
+    });
   }
-  std::printf("call_us %.3f\n", quantile(calls, 0.5) * 1e6);
-  std::printf("kernels_us %.3f\n", quantile(alone, 0.5) * 1e6);
-  std::printf("beyond_us %.3f\n", quantile(beyond, 0.5) * 1e6);
+  far.print("far");
+  near.print("near");
   return 0;
 }
 

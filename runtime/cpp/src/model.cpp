@@ -8,7 +8,7 @@
 
 #include "call.hpp"
 #include "files.hpp"
-#include "version.hpp"
+#include "served.hpp"
 
 namespace tunefleet {
 namespace {
@@ -79,9 +79,9 @@ class Served final : public Model {
     return last_error_;
   }
 
- private:
   std::shared_ptr<const Version> current() const { return std::atomic_load(&version_); }
 
+ private:
   static bool stands_in(const Signature& fresh, const Signature& old) {
     const auto same = [](const std::vector<TensorSpec>& a, const std::vector<TensorSpec>& b) {
       if (a.size() != b.size()) return false;
@@ -134,6 +134,10 @@ class Served final : public Model {
 };
 
 }  // namespace
+
+std::shared_ptr<const Version> served_version(const Model& model) {
+  return static_cast<const Served&>(model).current();
+}
 
 Result<std::shared_ptr<Model>> Model::load(const std::string& folder, const Options& options) {
   try {
