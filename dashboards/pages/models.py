@@ -204,6 +204,7 @@ def _draw(page: ModelPage, params: ModelParams) -> Mapping[str, Any]:
     return {
         "charts": charts,
         "heaviest": heaviest,
+        "above": any((k.roofline or 0.0) > 1.0 for _, k in heaviest),
         "kinds": LOOKUP_KINDS,
         "times": {(t.arch, t.bucket): t.share for t in page.tuned_times},
     }
