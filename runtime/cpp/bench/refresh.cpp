@@ -1,5 +1,6 @@
 // Threads score without a pause while the two newest versions of a bundle take turns being served:
-// calls that failed, answers that are neither version's, tails, memory.
+// calls that failed, answers that are neither version's, tails, memory. Turns with and without new
+// versions alternate; each lasts as long as it is told to, and until some versions and calls were seen.
 #include <atomic>
 #include <filesystem>
 #include <fstream>
@@ -11,6 +12,9 @@ namespace tunefleet::bench {
 namespace {
 
 namespace fs = std::filesystem;
+
+/// What a turn has to have seen, however busy the machine is.
+constexpr uint64_t kLeastVersions = 2, kLeastCalls = 100;
 
 /// Swaps versions as an exporter does: beside, then renamed.
 class Swapper {
@@ -37,6 +41,28 @@ class Swapper {
   size_t at_ = 0;
 };
 
+/// Seconds of a call, of each turn: kept like this, the memory of a long run stays what it is.
+class Tails {
+ public:
+  void take(const std::vector<double>& times) {
+    for (Part& part : parts_) part.turns.push_back(quantile(times, part.share));
+  }
+
+  /// Medians of the turns.
+  void print(const char* kind) const {
+    for (const Part& part : parts_)
+      std::printf("%s_%s_us %.1f\n", kind, part.name, quantile(part.turns, 0.5) * 1e6);
+  }
+
+ private:
+  struct Part {
+    const char* name;
+    double share;
+    std::vector<double> turns = {};
+  };
+  Part parts_[3] = {{"p50", 0.5}, {"p99", 0.99}, {"p999", 0.999}};
+};
+
 struct Load {
   Model& model;
   int64_t rows;
@@ -45,7 +71,8 @@ struct Load {
   std::vector<std::vector<std::vector<char>>> known = {};
   std::atomic<uint64_t> failed{0}, mixed{0}, calls{0};
 
-  /// Seconds of each call; `meanwhile` is called again and again until `seconds` have passed.
+  /// Seconds of each call; `meanwhile` is called again and again until `seconds` have passed, and
+  /// it says that it is enough.
   template <class Meanwhile>
   std::vector<double> run(double seconds, Meanwhile meanwhile) {
     std::atomic<bool> stop{false};
@@ -68,7 +95,8 @@ struct Load {
         }
       });
     const double end = now() + seconds;
-    while (now() < end) meanwhile();
+    while (!meanwhile() || now() < end) {
+    }
     stop = true;
     for (auto& caller : callers) caller.join();
     std::vector<double> all;
@@ -106,33 +134,32 @@ int refresh(const Arguments& arguments) {
   if (load.known[0] == load.known[1]) fail("the two versions score alike");
 
   const double seconds = std::stod(arguments[4]);
-  std::vector<double> steady, refreshed;
+  Tails steady, refreshed;
   std::string seen = model->version();
   uint64_t swaps = 0, served = 0;
   double first_mb = 0;
   for (int64_t round = 0; round < std::stoll(arguments[3]); ++round) {
-    const auto calm = load.run(seconds, [&] { std::this_thread::sleep_for(period); });
-    const auto stormy = load.run(seconds, [&] {
+    steady.take(load.run(seconds, [&] {
+      std::this_thread::sleep_for(period);
+      return true;
+    }));
+    const uint64_t least_served = served + kLeastVersions, least_calls = load.calls + kLeastCalls;
+    refreshed.take(load.run(seconds, [&] {
       swapper.swap();
       ++swaps;
       std::this_thread::sleep_for(period);
       if (model->version() != seen) ++served;
       seen = model->version();
-    });
-    steady.insert(steady.end(), calm.begin(), calm.end());
-    refreshed.insert(refreshed.end(), stormy.begin(), stormy.end());
+      return served >= least_served && load.calls >= least_calls;
+    }));
     if (round == 0) first_mb = resident_mb();
   }
   std::printf("calls %llu\nfailed %llu\nmixed %llu\nswaps %llu\nserved %llu\n",
               static_cast<unsigned long long>(load.calls), static_cast<unsigned long long>(load.failed),
               static_cast<unsigned long long>(load.mixed), static_cast<unsigned long long>(swaps),
               static_cast<unsigned long long>(served));
-  for (const auto& [name, times] : 
-       {std::pair{"steady", &steady}, std::pair{"refreshed", &refreshed}}) {
-    std::printf("%s_p50_us %.1f\n", name, quantile(*times, 0.5) * 1e6);
-    std::printf("%s_p99_us %.1f\n", name, quantile(*times, 0.99) * 1e6);
-    std::printf("%s_p999_us %.1f\n", name, quantile(*times, 0.999) * 1e6);
-  }
+  steady.print("steady");
+  refreshed.print("refreshed");
   std::printf("first_mb %.1f\nlast_mb %.1f\n", first_mb, resident_mb());
   if (!model->last_error().empty()) fail(model->last_error());
   return 0;

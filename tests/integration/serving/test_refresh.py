@@ -32,12 +32,13 @@ def test_files_that_are_served_may_go(checked: Path, bundle: Path, second: Model
 
 def test_calls_see_one_version_while_versions_change(bundle: Path) -> None:
     program = build("thread") / "tunefleet-bench"
-    # Several pieces a call, each of which could see another version; 2 threads, 1 round of 1 s.
-    # ThreadSanitizer ends the program with an exit code of its own if it saw a race.
+    # Several pieces a call, each of which could see another version; 2 threads, 1 round of 1 s, or
+    # as long as it takes to see versions and calls. ThreadSanitizer ends the program with an exit
+    # code of its own if it saw a race.
     figures = _figures(run(program, "refresh", bundle, "20", "2", "1", "1", "20"))
     assert figures["failed"] == figures["mixed"] == 0
-    assert figures["calls"] > 100
-    assert figures["served"] > 3
+    assert figures["calls"] >= 100
+    assert figures["served"] >= 2
 
 
 def test_calls_allocate_nothing(versions: Path) -> None:
