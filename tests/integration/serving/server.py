@@ -19,7 +19,7 @@ import numpy as np
 from runtime.serving.datatype import datatype
 
 #: Seconds that a server may take to start, or to end.
-_PATIENCE = 60.0
+_PATIENCE = 120.0
 
 
 class Server:

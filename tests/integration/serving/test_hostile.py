@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import json
 import random
+import select
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -159,16 +160,17 @@ def test_a_client_that_dawdles_is_told_so(server: Server) -> None:
 
 def test_more_connections_than_there_is_room_for(server: Server) -> None:
     clients = [socket.create_connection(("127.0.0.1", server.port), 30) for _ in range(20)]
-    answers = []
-    for client in clients:
-        client.settimeout(0.2)
-        try:
+    answers: list[bytes] = []
+    silent = list(clients)
+    # There is room for eight, and those hear nothing.
+    while len(answers) < 12:
+        ready, _, _ = select.select(silent, [], [], 60)
+        assert ready
+        for client in ready:
             answers.append(client.recv(65536))
-        except TimeoutError:
-            continue
+            silent.remove(client)
     for client in clients:
         client.close()
-    assert len(answers) >= 12
     assert all(a.startswith(b"HTTP/1.1 503") and b"Retry-After: 1" in a for a in answers)
     _wait_for_room(server)
 
@@ -194,7 +196,7 @@ def test_libfuzzer_finds_nothing(checked: Path, tmp_path: Path, second: Model) -
     ]
     for number, seed in enumerate(seeds):
         (corpus / str(number)).write_bytes(seed)
-    options = ["-max_total_time=5", "-max_len=4096", "-timeout=10", "-seed=1", "-verbosity=0",
+    options = ["-runs=10000", "-max_len=4096", "-timeout=300", "-seed=1", "-verbosity=0",
                "-print_final_stats=1", f"-artifact_prefix={tmp_path}/"]  # fmt: skip
     run(checked / "tunefleet-fuzz", *options, corpus)
     # It got somewhere: what it keeps reached code that nothing before it reached.
