@@ -21,19 +21,6 @@ _NICENESS = 10
 _COLLECT_AFTER = 100_000
 
 
-def listen(options: DashboardOptions) -> socket.socket:
-    """Take the port; raises `OSError` if it is taken."""
-    family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
-    taken = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        taken.bind((options.host.strip("[]"), options.port))
-    except OSError:
-        taken.close()
-        raise
-    return taken
-
-
 def address(options: DashboardOptions, taken: socket.socket) -> str:
     """Where it can be reached."""
     host = options.host if ":" not in options.host else f"[{options.host.strip('[]')}]"

@@ -15,9 +15,10 @@ from urllib.parse import urlsplit
 
 from dashboards.app import create_app
 from dashboards.options import DashboardOptions
-from dashboards.serve import Server, address, listen
+from dashboards.serve import Server, address
 from dashboards.source import Source
 from dashboards.testing import names
+from scheduler.cli.listening import listen
 
 #: Seconds that a busy machine may take for anything.
 PATIENCE_S = 240.0
@@ -98,7 +99,7 @@ def serving(
 ) -> Iterator[Site]:
     """Serve a database for as long as the block lasts."""
     app = create_app(Source(url, patience_s=options.patience_s), options, metrics=metrics)
-    taken = listen(options)
+    taken = listen(options.host, options.port)
     taken.listen(128)
     server = Server(app)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [taken]}, daemon=True)

@@ -33,9 +33,10 @@ def dashboard(ctx: click.Context, host: str, port: int, token: str | None) -> No
     """
     from dashboards.app import create_app
     from dashboards.options import DashboardOptions
-    from dashboards.serve import address, listen, serve
+    from dashboards.serve import address, serve
     from dashboards.source import Source
     from scheduler.cli.interrupts import stoppable
+    from scheduler.cli.listening import listen
     from scheduler.metrics import exposition
 
     try:
@@ -44,12 +45,7 @@ def dashboard(ctx: click.Context, host: str, port: int, token: str | None) -> No
         raise BadValue(str(error)) from error
     source = Source(database_url(ctx), patience_s=options.patience_s)
     app = create_app(source, options, metrics=exposition(lambda: source.store))
-    try:
-        taken = listen(options)
-    except OSError as error:
-        raise click.ClickException(
-            f"{host}:{port} cannot be listened on: {error.strerror}; choose another port"
-        ) from error
+    taken = listen(options.host, options.port)
 
     def ready() -> None:
         click.echo(address(options, taken), err=True)
