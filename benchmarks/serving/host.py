@@ -60,9 +60,9 @@ class _Host:
         args = self._args
         f = self._figures("refresh", args.batches[-1], args.threads, args.rounds, args.seconds,
                           args.period_ms)  # fmt: skip
-        print(f"{args.threads} threads, {args.rounds * args.seconds:.0f} s with {f['swaps']:.0f} "
-              f"versions {args.period_ms} ms apart, {f['served']:.0f} of them seen, and as long "
-              f"without: {f['calls']:.0f} calls, {f['failed']:.0f} failed, {f['mixed']:.0f} mixed; "
+        print(f"{args.threads} threads, {f['refreshing_s']:.0f} s with {f['swaps']:.0f} versions "
+              f"{args.period_ms} ms apart, {f['served']:.0f} of them served, in turns with none: "
+              f"{f['calls']:.0f} calls, {f['failed']:.0f} failed, {f['mixed']:.0f} mixed; "
               f"resident {f['first_mb']:.1f} MB after the first turn, {f['last_mb']:.1f} MB after "
               f"the last")  # fmt: skip
         for part in ("p50", "p99", "p999"):

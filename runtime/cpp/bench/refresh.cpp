@@ -137,12 +137,13 @@ int refresh(const Arguments& arguments) {
   Tails steady, refreshed;
   std::string seen = model->version();
   uint64_t swaps = 0, served = 0;
-  double first_mb = 0;
+  double refreshing_s = 0, first_mb = 0, last_mb = 0;
   for (int64_t round = 0; round < std::stoll(arguments[3]); ++round) {
     steady.take(load.run(seconds, [&] {
       std::this_thread::sleep_for(period);
       return true;
     }));
+    const double begin = now();
     const uint64_t least_served = served + kLeastVersions, least_calls = load.calls + kLeastCalls;
     refreshed.take(load.run(seconds, [&] {
       swapper.swap();
@@ -152,7 +153,12 @@ int refresh(const Arguments& arguments) {
       seen = model->version();
       return served >= least_served && load.calls >= least_calls;
     }));
-    if (round == 0) first_mb = resident_mb();
+    refreshing_s += now() - begin;
+    // Not while a version is half read.
+    if (auto error = model->refresh()) fail(error->message);
+    seen = model->version();
+    last_mb = resident_mb();
+    if (round == 0) first_mb = last_mb;
   }
   std::printf("calls %llu\nfailed %llu\nmixed %llu\nswaps %llu\nserved %llu\n",
               static_cast<unsigned long long>(load.calls), static_cast<unsigned long long>(load.failed),
@@ -160,7 +166,8 @@ int refresh(const Arguments& arguments) {
               static_cast<unsigned long long>(served));
   steady.print("steady");
   refreshed.print("refreshed");
-  std::printf("first_mb %.1f\nlast_mb %.1f\n", first_mb, resident_mb());
+  std::printf("refreshing_s %.1f\n", refreshing_s);
+  std::printf("first_mb %.1f\nlast_mb %.1f\n", first_mb, last_mb);
   if (!model->last_error().empty()) fail(model->last_error());
   return 0;
 }

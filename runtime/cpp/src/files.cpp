@@ -13,6 +13,8 @@ namespace tunefleet {
 namespace {
 
 constexpr uint64_t kMostText = 64u << 20;
+/// What is hashed without a pause: less than what a call of a model takes.
+constexpr size_t kPiece = 64u << 10;
 
 Error failed(const std::string& path, const char* what) {
   const Code code = errno == ENOENT ? Code::kBundle : Code::kSystem;
@@ -68,18 +70,31 @@ Result<std::shared_ptr<const Mapped>> Mapped::open(const std::string& path, uint
   const File file(path);
   if (file.get() < 0) return failed(path, "read");
   if (file.size() != bytes || bytes == 0) return of_size(path, file.size(), bytes);
-  void* data =
-      ::mmap(nullptr, bytes, PROT_READ, MAP_PRIVATE | MAP_POPULATE, file.get(), 0);
+  void* data = ::mmap(nullptr, bytes, PROT_READ, MAP_PRIVATE, file.get(), 0);
   if (data == MAP_FAILED) return failed(path, "mapped");
   return std::shared_ptr<const Mapped>(std::make_shared<Mapped>(data, bytes));
 }
 
+void Mapped::read() const {
+  // Advice: where the system does not know it, pages are read when they are needed.
+  ::madvise(const_cast<char*>(data_), size_, MADV_POPULATE_READ);
+}
+
 Mapped::~Mapped() { ::munmap(const_cast<char*>(data_), size_); }
 
-std::string sha256(std::string_view bytes) {
+std::string sha256(std::string_view bytes, const Pause& pause) {
+  using Context = std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)>;
+  const Context context(EVP_MD_CTX_new(), EVP_MD_CTX_free);
+  if (!context || EVP_DigestInit_ex(context.get(), EVP_sha256(), nullptr) != 1) return {};
+  while (!bytes.empty()) {
+    const std::string_view piece = bytes.substr(0, kPiece);
+    if (EVP_DigestUpdate(context.get(), piece.data(), piece.size()) != 1) return {};
+    bytes.remove_prefix(piece.size());
+    if (pause) pause();
+  }
   unsigned char digest[EVP_MAX_MD_SIZE];
   unsigned int length = 0;
-  if (EVP_Digest(bytes.data(), bytes.size(), digest, &length, EVP_sha256(), nullptr) != 1) return {};
+  if (EVP_DigestFinal_ex(context.get(), digest, &length) != 1) return {};
   static constexpr char kDigits[] = "0123456789abcdef";
   std::string text;
   for (unsigned int i = 0; i < length; ++i) {

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -25,6 +26,9 @@ class Mapped {
   Mapped(const Mapped&) = delete;
   Mapped& operator=(const Mapped&) = delete;
 
+  /// Have the system read all of it now.
+  void read() const;
+
   const char* data() const { return data_; }
   size_t size() const { return size_; }
   std::string_view text() const { return {data_, size_}; }
@@ -34,7 +38,10 @@ class Mapped {
   size_t size_;
 };
 
+/// Called between two pieces of a long work, so that others get on with theirs.
+using Pause = std::function<void()>;
+
 /// SHA-256 in hexadecimal digits; empty if it cannot be computed.
-std::string sha256(std::string_view bytes);
+std::string sha256(std::string_view bytes, const Pause& pause = {});
 
 }  // namespace tunefleet

@@ -3,6 +3,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
@@ -15,6 +16,26 @@
 
 namespace tunefleet {
 namespace {
+
+/// Shares a CPU with calls that have no other: for each moment of work it rests for several.
+///
+/// The system lets a thread run for milliseconds before the next one has its turn, which is many
+/// calls' time; pieces that are shorter than a call, with rests between them, delay few, and little.
+class Pace {
+ public:
+  using Clock = std::chrono::steady_clock;
+
+  /// How long to rest after what was done since `go_on`.
+  Clock::duration rest() const { return std::min(Clock::now() - begin_, kMost) * kRests; }
+  void go_on() { begin_ = Clock::now(); }
+
+ private:
+  static constexpr int kRests = 4;
+  /// A piece that took longer was interrupted.
+  static constexpr Clock::duration kMost = std::chrono::microseconds(200);
+
+  Clock::time_point begin_ = Clock::now();
+};
 
 class Served final : public Model {
  public:
@@ -49,7 +70,8 @@ class Served final : public Model {
       const std::lock_guard<std::mutex> held(refreshing_);
       auto old = current();
       if (manifest_digest() == old->digest) return note({}), Status{};
-      auto fresh = read_version(folder_, options_, old.get());
+      Pace pace;
+      auto fresh = read_version(folder_, options_, old.get(), [&] { rest(pace); });
       if (fresh && !stands_in(*(*fresh)->signature, *old->signature))
         fresh = Error{Code::kBundle,
                       "the new version takes other inputs or outputs; load it as another model"};
@@ -100,6 +122,13 @@ class Served final : public Model {
   void note(std::string error) {
     const std::lock_guard<std::mutex> held(noting_);
     last_error_ = std::move(error);
+  }
+
+  /// Rests, unless the model is going away.
+  void rest(Pace& pace) {
+    std::unique_lock<std::mutex> held(watching_);
+    wake_.wait_for(held, pace.rest(), [this] { return ending_; });
+    pace.go_on();
   }
 
   void watch_folder() {

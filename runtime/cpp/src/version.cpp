@@ -66,7 +66,8 @@ Result<Bucket> read_bucket(const std::string& folder, const Options& options,
 }  // namespace
 
 Result<std::shared_ptr<const Version>> read_version(const std::string& folder,
-                                                    const Options& options, const Version* old) {
+                                                    const Options& options, const Version* old,
+                                                    const Pause& pause) {
   auto text = read_file(folder + "/manifest.json", 0);
   if (!text) return text.error();
   auto manifest = parse_manifest(*text);
@@ -87,7 +88,9 @@ Result<std::shared_ptr<const Version>> read_version(const std::string& folder,
   } else {
     auto weights = Mapped::open(folder + "/" + arch.weights.file, arch.weights.bytes);
     if (!weights) return weights.error();
-    if (options.verify && sha256((*weights)->text()) != arch.weights.sha256)
+    if (!options.verify)
+      (*weights)->read();
+    else if (sha256((*weights)->text(), pause) != arch.weights.sha256)
       return broken(folder, arch.weights);
     version->weights = *weights;
   }

@@ -42,8 +42,10 @@ struct Version {
 
 /// Read the version that `folder` has now.
 ///
-/// Code and weights that `old` has already, by their digests, are shared with it.
+/// Code and weights that `old` has already, by their digests, are shared with it. `pause` is called
+/// between pieces of weights.
 Result<std::shared_ptr<const Version>> read_version(const std::string& folder,
-                                                    const Options& options, const Version* old);
+                                                    const Options& options, const Version* old,
+                                                    const Pause& pause = {});
 
 }  // namespace tunefleet
