@@ -5,7 +5,6 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/eventfd.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -20,13 +19,6 @@ namespace {
 void raise_flag(int file) {
   const uint64_t one = 1;
   [[maybe_unused]] const ssize_t written = ::write(file, &one, sizeof one);
-}
-
-/// Claim less of a CPU than threads that score: clients that are refused and ask again at once would
-/// have all that there is. Linux counts this by thread.
-void yield_to_scoring() {
-  constexpr int kNice = 10;
-  ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), kNice);
 }
 
 int listen_on(const addrinfo& address) {
@@ -130,7 +122,6 @@ void Listener::take(int socket) {
   };
   try {
     std::thread([this, socket, leave, gone] {
-      yield_to_scoring();
       {
         Connection connection(socket, drain_, limits_);
         serve_(connection);
