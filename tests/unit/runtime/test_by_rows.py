@@ -222,6 +222,8 @@ def test_buckets_share_kernels_and_score_as_if_each_had_its_own(
 
     for name, build in (("build_by_rows", build_by_rows), ("build_kernel", build_kernel)):
         counted(name, build)
+    # One after the other, the larger one first: on two threads either may be the first to ask.
+    monkeypatch.setattr("runtime.threads.CPUS", 1)
 
     def scores(*buckets: int) -> list[Array]:
         with Engine(use_records=False, cache=tmp_path / str(buckets)) as engine:
