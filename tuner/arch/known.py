@@ -5,9 +5,11 @@ from __future__ import annotations
 import difflib
 import functools
 import importlib.metadata
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
-import archspec.cpu
 import tvm
 
 from db import CpuArch, Toolchain
@@ -18,6 +20,10 @@ ALIASES = {"avx2": "x86-64-v3", "avx512": "x86-64-v4"}
 
 _AVX512 = ("avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl")
 _AVX2 = ("avx2", "fma", "bmi2", "f16c")
+#: How the names of features begin whose instructions LLVM may choose for a kernel.
+_USED = ("avx", "fma", "f16c", "bmi", "lzcnt", "popcnt", "movbe", "gfni", "vaes", "vpclmul", "amx")
+#: LLVM's names of what Linux calls by others.
+_LINUX = {"abm": "lzcnt", "bmi1": "bmi"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,25 +90,40 @@ def resolve(name: str) -> CpuArch:
     return CpuArch(name=cpu, isa_level=level, features=tuple(vectors))
 
 
+def _plain(names: Iterable[str]) -> set[str]:
+    """Instruction sets by names of one spelling: LLVM has avx512vbmi2, Linux avx512_vbmi2."""
+    plain = (re.sub("[^a-z0-9]", "", name) for name in names)
+    return {_LINUX.get(name, name) for name in plain}
+
+
+@functools.cache
+def _host_flags() -> frozenset[str]:
+    """What this machine's CPU can do, as Linux tells it: no model is guessed from it.
+
+    A flag is there only if the kernel saves the registers that go with it, too.
+    """
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("flags"):
+            return frozenset(line.partition(":")[2].split())
+    return frozenset()
+
+
 @functools.cache
 def host_arch() -> CpuArch:
     """This machine's CPU.
 
-    LLVM's name is used if the CPU has what LLVM believes of it: virtual machines mask features
-    off, and then only the ISA level is safe.
+    LLVM's name is used if the CPU has the instructions that LLVM would use for it: virtual machines
+    mask features off, and then only the ISA level is safe. What kernels never use, such as keys for
+    memory protection, may be missing.
     """
     name = str(tvm.target.codegen.llvm_get_system_cpu())
-    flags = set(archspec.cpu.host().features)
-    if name in _llvm_names() and _level(name) is not None:
-        wanted = {f.replace("-", "_").replace(".", "_") for f in _features(name)
-                  if f.startswith(("avx", "fma"))}  # fmt: skip
-        have = {f.replace("-", "_").replace(".", "_") for f in flags}
-        # LLVM writes avx512vbmi2 where Linux writes avx512_vbmi2.
-        if {w.replace("_", "") for w in wanted} <= {h.replace("_", "") for h in have}:
-            return resolve(name)
-    if flags.issuperset(_AVX512):
+    have = _plain(_host_flags())
+    known = name in _llvm_names() and _level(name) is not None
+    if known and _plain(f for f in _features(name) if f.startswith(_USED)) <= have:
+        return resolve(name)
+    if have.issuperset(_AVX512):
         return resolve("avx512")
-    if flags.issuperset(_AVX2):
+    if have.issuperset(_AVX2):
         return resolve("avx2")
     raise UnknownArchitecture(
         f"this CPU ({name}) has neither avx2 nor avx512; tune on another machine, or pass --arch "
