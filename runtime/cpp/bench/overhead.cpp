@@ -1,9 +1,9 @@
-// Microseconds of a call beyond its kernels: each call is timed beside its kernels alone, on the same
-// staged inputs, weights and code, in turns.
+// Microseconds of a call beyond its kernels: a call, and its kernels alone on what the call before
+// left staged, are timed in turns, each after the same steps, so that both find the caches alike.
 //
-// Kernels drive everything else out of the nearest caches, so that a call finds its inputs far away,
-// unless whoever calls has just written them, as a server has that has just received them: both are
-// timed. A call copies its inputs and checks the copy: what it costs at the same moments to copy as
+// A call finds its inputs near if whoever calls has just written them, as a server has that has just
+// received them; after kernels that were run twice they are far away, as is all that is no kernel.
+// A call copies its inputs and checks the copy: what it costs at the same moments to copy as
 // many bytes and look at each word once is the part of the rest that is the machine's.
 #include "arena.hpp"
 #include "bench.hpp"
@@ -84,15 +84,6 @@ double seconds_of(Step&& step) {
 struct Turns {
   std::vector<double> calls, beyond, copies;
 
-  template <class Call, class Prepare>
-  void take(Call& call, Kernels& kernels, Copy& copy, Prepare prepare) {
-    prepare();
-    calls.push_back(seconds_of(call));
-    beyond.push_back(calls.back() - seconds_of(kernels));
-    prepare();
-    copies.push_back(seconds_of(copy));
-  }
-
   void print(const char* name) const {
     std::printf("%s_call_us %.3f\n", name, quantile(calls, 0.5) * 1e6);
     std::printf("%s_beyond_us %.3f\n", name, quantile(beyond, 0.5) * 1e6);
@@ -114,17 +105,30 @@ int overhead(const Arguments& arguments) {
   const auto version = served_version(*model);
   Kernels kernels(*version, rows);
   Copy copy(batch.input_bytes());
-  Turns far, near;
-  for (int64_t i = 0; i < std::stoll(arguments[2]); ++i) {
+  const auto far = [&] {
     kernels();
-    far.take(call, kernels, copy, [] {});
-    near.take(call, kernels, copy, [&] {
-      batch.write();
-      copy.write();
-    });
+    kernels();
+  };
+  const auto near = [&] {
+    call();
+    batch.write();
+  };
+  Turns far_turns, near_turns;
+  const auto take = [&](Turns& turns, const auto& prepare, bool written) {
+    prepare();
+    turns.calls.push_back(seconds_of(call));
+    prepare();
+    turns.beyond.push_back(turns.calls.back() - seconds_of(kernels));
+    prepare();
+    if (written) copy.write();
+    turns.copies.push_back(seconds_of(copy));
+  };
+  for (int64_t i = 0; i < std::stoll(arguments[2]); ++i) {
+    take(far_turns, far, false);
+    take(near_turns, near, true);
   }
-  far.print("far");
-  near.print("near");
+  far_turns.print("far");
+  near_turns.print("near");
   return 0;
 }
 
