@@ -21,7 +21,7 @@ _PACKAGES = {
     "ninja": "ninja-build",
     "/usr/include/nlohmann/json.hpp": "nlohmann-json3-dev",
     "/usr/include/openssl/evp.h": "libssl-dev",
-    "/usr/include/httplib.h": "libcpp-httplib-dev",
+    "/usr/include/boost/beast.hpp": "libboost-dev",
 }
 _FUZZER = "/usr/lib/clang/14/lib/linux/libclang_rt.fuzzer-x86_64.a"
 #: Of clang, whose fuzzer and sanitizers come apart from it.

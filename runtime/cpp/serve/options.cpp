@@ -24,6 +24,8 @@ constexpr Number kNumbers[] = {
      "that a request waits for others to join; 0: only what waits already"},
     {"--max-wait-ms", "MS", &ServeOptions::max_wait_ms, 1, 60000,
      "a request that would wait longer is refused with 503"},
+    {"--io-threads", "N", &ServeOptions::io_threads, 0, 1024,
+     "that read requests and send answers; 0: one for eight CPUs"},
     {"--connections", "N", &ServeOptions::connections, 1, 10000, "at a time; more get 503"},
     {"--max-body-mb", "MB", &ServeOptions::max_body_mb, 1, 1024, "of one request"},
     {"--max-waiting-mb", "MB", &ServeOptions::max_waiting_mb, 1, 1 << 20, "of all requests"},

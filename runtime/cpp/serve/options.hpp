@@ -31,7 +31,9 @@ struct ServeOptions {
   int64_t join_delay_us = 0;
   /// A request that would wait longer for its turn is refused.
   int64_t max_wait_ms = 20;
-  int64_t connections = 256;
+  /// Threads that read requests and send answers; 0 starts one for every eight CPUs.
+  int64_t io_threads = 0;
+  int64_t connections = 1024;
   /// Bytes of one request, and of all that are being read, waiting or scored.
   int64_t max_body_mb = 16;
   int64_t max_waiting_mb = 512;

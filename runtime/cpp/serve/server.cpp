@@ -22,6 +22,13 @@ size_t cpus() {
   return static_cast<size_t>(CPU_COUNT(&allowed));
 }
 
+size_t io_threads(const ServeOptions& options) {
+  // One reads and answers about as much as eight score.
+  constexpr size_t kScoring = 8;
+  if (options.io_threads != 0) return static_cast<size_t>(options.io_threads);
+  return std::max<size_t>(1, cpus() / kScoring);
+}
+
 Result<ServedModels> load_all(const ServeOptions& options, const LoadModel& load) {
   tunefleet::Options how;
   how.watch_ms = static_cast<int>(options.watch_ms);
@@ -85,18 +92,16 @@ int run(const ServeOptions& options, const LoadModel& load) {
   batching.max_wait = static_cast<double>(options.max_wait_ms) * 1e-3;
   Batcher batcher(lanes_of(models, options.join_rows), batching);
 
-  RouteLimits limits;
-  limits.body = static_cast<size_t>(options.max_body_mb) << 20;
-  limits.waiting = static_cast<size_t>(options.max_waiting_mb) << 20;
-  limits.turns = cpus();
-  Routes routes(models, batcher, limits);
+  Routes routes(models);
   routes.metrics = [&] { return exposition(models, **listener); };
-
-  ConnectionLimits connection;
-  connection.idle = std::chrono::seconds(options.idle_s);
-  connection.transfer = std::chrono::seconds(options.transfer_s);
-  (*listener)->start(static_cast<size_t>(options.connections), connection, refusal(),
-                     [&](Connection& client) { routes.serve(client); });
+  asio::thread_pool slow(1);
+  Service service{routes, models, batcher, slow};
+  service.most_body = static_cast<size_t>(options.max_body_mb) << 20;
+  service.most_waiting = static_cast<size_t>(options.max_waiting_mb) << 20;
+  service.idle = std::chrono::seconds(options.idle_s);
+  service.transfer = std::chrono::seconds(options.transfer_s);
+  (*listener)->start(service, io_threads(options), static_cast<size_t>(options.connections),
+                     refusal());
   log_info("listening", {{"host", options.host}, {"port", std::to_string((*listener)->port())}});
 
   wait_for_signal(signals, [&] { versions.look(); });

@@ -53,7 +53,7 @@ def _post(length: object, *headers: str, body: bytes = b"") -> bytes:
 
 RAW: dict[str, tuple[bytes, bytes]] = {
     "no HTTP": (b"\x16\x03\x01\x02\x00\r\n\r\n", b"400"),
-    "another method": (b"BREW /v2 HTTP/1.1\r\n\r\n", b"400"),
+    "another method": (b"BREW /v2 HTTP/1.1\r\n\r\n", b"405"),
     "a method that is not served": (b"DELETE /v2/models/dlrm HTTP/1.1\r\n\r\n", b"405"),
     "another version": (b"GET /v2 HTTP/9.9\r\n\r\n", b"400"),
     "a long path": (b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\n\r\n", b"431"),

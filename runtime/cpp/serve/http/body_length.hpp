@@ -1,9 +1,9 @@
 // How long a request's body is, as far as its head can be believed.
 #pragma once
 
-#include <httplib.h>
-
 #include <string>
+
+#include "http/beast.hpp"
 
 namespace tunefleet::serve {
 
@@ -16,6 +16,7 @@ struct BodyLength {
   std::string reason = {};
 };
 
-BodyLength body_length(const httplib::Request& request, size_t most);
+/// `request` as Beast understood it: it has one valid Content-Length, or none.
+BodyLength body_length(const Head& request, size_t most);
 
 }  // namespace tunefleet::serve

@@ -1,28 +1,24 @@
-// Accepts connections, a bounded number at a time, each in a thread of its own.
+// Accepts connections, a bounded number at a time, for a few threads to serve.
 #pragma once
 
 #include <atomic>
 #include <condition_variable>
-#include <functional>
 #include <memory>
 #include <mutex>
-#include <set>
 #include <string>
-#include <thread>
+#include <vector>
 
-#include "http/connection.hpp"
+#include "http/loop.hpp"
 #include "tunefleet/result.hpp"
 
 namespace tunefleet::serve {
 
 class Listener {
  public:
-  using Serve = std::function<void(Connection&)>;
-
   /// Listen on an address; nothing is accepted yet.
   static Result<std::unique_ptr<Listener>> bind(const std::string& host, int port);
 
-  explicit Listener(int socket);
+  Listener();
   ~Listener();
   Listener(const Listener&) = delete;
   Listener& operator=(const Listener&) = delete;
@@ -30,7 +26,7 @@ class Listener {
   int port() const;
 
   /// Accept connections, `most` at a time: others are answered `refusal`, and closed.
-  void start(size_t most, const ConnectionLimits& limits, std::string refusal, Serve serve);
+  void start(Service& service, size_t threads, size_t most, std::string refusal);
 
   /// Accept no more, and tell connections to end after the request that they are at; those that are
   /// still there after `patience` are cut off. Returns how many were.
@@ -40,25 +36,24 @@ class Listener {
   uint64_t refused() const { return refused_.load(std::memory_order_relaxed); }
 
  private:
-  void accept_all();
-  void take(int socket);
-  void refuse(int socket);
+  void accept();
+  /// Take what the system has accepted already; then close the port.
+  void accept_last();
+  void take(asio::ip::tcp::socket socket);
+  void refuse(asio::ip::tcp::socket socket);
 
-  const int socket_;
-  /// Readable once connections are to end.
-  const int drain_;
-  /// Readable once nothing is to be accepted any more.
-  const int stop_;
-  size_t most_ = 0;
-  ConnectionLimits limits_;
-  std::string refusal_;
-  Serve serve_;
+  asio::io_context context_{1};
+  asio::ip::tcp::acceptor acceptor_{context_};
+  asio::steady_timer pause_{context_};
   std::thread accepting_;
+  size_t most_ = 0, next_ = 0;
+  std::string refusal_;
   std::mutex lock_;
   std::condition_variable ended_;
-  std::set<int> sockets_;
   std::atomic<size_t> open_{0};
   std::atomic<uint64_t> refused_{0};
+  /// After what connections use when they end.
+  std::vector<std::unique_ptr<Loop>> loops_;
 };
 
 }  // namespace tunefleet::serve

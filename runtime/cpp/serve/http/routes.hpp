@@ -1,35 +1,24 @@
-// Requests to answers: the Open Inference Protocol over HTTP.
+// Where requests lead: the Open Inference Protocol over HTTP.
 #pragma once
-
-#include <httplib.h>
 
 #include <atomic>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
-#include "http/connection.hpp"
+#include "http/beast.hpp"
 #include "http/models.hpp"
-#include "protocol/request.hpp"
-#include "scoring/batcher.hpp"
 
 namespace tunefleet::serve {
 
-struct RouteLimits {
-  /// Bytes of one body, and of all that are here at a time.
-  size_t body = 16u << 20;
-  size_t waiting = 512u << 20;
-  /// Connections that are attended to at a time; a request that waits to be scored does not count.
-  size_t turns = 1;
-};
-
-/// cpp-httplib reads heads and writes answers; bodies are read here, where the limits are.
-class Routes final : public httplib::Server {
+class Routes {
  public:
-  Routes(const ServedModels& models, Batcher& batcher, const RouteLimits& limits);
+  explicit Routes(const ServedModels& models) : models_(models) {}
 
-  /// Answer the requests of a connection until it ends.
-  void serve(Connection& connection);
+  /// The place of the model that is to score the request's body; none if `response` is the answer,
+  /// whatever the body is.
+  std::optional<size_t> find(const Head& request, Response& response) const;
 
   /// False makes readiness say no.
   std::atomic<bool> ready{true};
@@ -37,27 +26,13 @@ class Routes final : public httplib::Server {
   std::function<std::string()> metrics = [] { return std::string(); };
 
  private:
-  /// What a connection does after a request.
-  enum class Then { kNext, kLinger, kEnd };
+  using Parts = std::vector<std::string>;
 
-  Then serve_request(Connection& connection);
-  void route(const httplib::Request& request, httplib::Response& response);
-  void route_model(const std::vector<std::string>& path, const httplib::Request& request,
-                   httplib::Response& response);
-  // In infer.cpp.
-  void infer(size_t place, const httplib::Request& request, httplib::Response& response);
-  void infer_body(size_t place, const Body& body, httplib::Response& response);
-  void finish(httplib::Response& response) const;
-
-  /// Whose request a thread answers; cpp-httplib does not hand it through.
-  static thread_local Connection* current;
+  std::optional<size_t> find_model(const Parts& path, const Head& request,
+                                   Response& response) const;
+  void answer_ready(Response& response) const;
 
   const ServedModels& models_;
-  Batcher& batcher_;
-  const RouteLimits limits_;
-  /// Bytes of bodies that are here.
-  std::atomic<size_t> waiting_{0};
-  Turns turns_;
 };
 
 /// What whoever comes while there is no room is told, as a whole answer.

@@ -4,6 +4,7 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "scoring/joined.hpp"
 
@@ -45,16 +46,15 @@ Batcher::~Batcher() {
   for (auto& thread : threads_) thread.join();
 }
 
-Batcher::Outcome Batcher::score(size_t place, Job& job) {
+bool Batcher::submit(size_t place, Job& job) {
   Lane& lane = *lanes_[place];
-  std::unique_lock<std::mutex> held(lock_);
-  if (estimated_wait() > options_.max_wait) return Outcome::kShed;
+  const std::lock_guard<std::mutex> held(lock_);
+  if (estimated_wait() > options_.max_wait) return false;
   job.arrived = Clock::now();
   lane.waiting.push_back(&job);
   lane.rows += job.rows;
   arrived_.notify_one();
-  job.ended.wait(held, [&] { return job.done; });
-  return Outcome::kEnded;
+  return true;
 }
 
 bool Batcher::overloaded() {
@@ -140,13 +140,11 @@ void Batcher::run(size_t thread) {
     const double took = seconds_since(begin);
     lane->metrics.scored.observe(took);
     lane->metrics.rows.observe(static_cast<double>(rows));
+    // Theirs are copies: with the call, the job is gone.
+    for (Job* job : jobs) std::exchange(job->ended, nullptr)();
     held.lock();
     lane->times.observe(rows, took);
     busy_until_[thread] = {};
-    for (Job* job : jobs) {
-      job->done = true;
-      job->ended.notify_one();
-    }
   }
 }
 

@@ -44,10 +44,8 @@ class Batcher {
   /// No request may be under way.
   ~Batcher();
 
-  enum class Outcome { kEnded, kShed };
-
-  /// Wait for a thread to score a job. `kShed`: it would have had to wait too long, and did not.
-  Outcome score(size_t lane, Job& job);
+  /// Have a job scored; false if it would have to wait too long, and will not be.
+  bool submit(size_t lane, Job& job);
 
   /// Whether a request that came now would be shed.
   bool overloaded();

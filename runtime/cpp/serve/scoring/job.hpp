@@ -2,8 +2,8 @@
 #pragma once
 
 #include <chrono>
-#include <condition_variable>
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "tunefleet/model.hpp"
@@ -16,17 +16,17 @@ inline double seconds_since(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
 }
 
-/// Lies with the thread that waits for it.
+/// Lies with whoever waits for it.
 struct Job {
   /// Tensors as `Model::score` takes them.
   std::vector<DLTensor> inputs, outputs;
   int64_t rows = 0;
   Clock::time_point arrived{};
 
-  // What became of it; written under the batcher's lock.
+  /// What became of it.
   Status error;
-  bool done = false;
-  std::condition_variable ended;
+  /// Called once, by the thread that scored it; the job may be gone when it returns.
+  std::function<void()> ended;
 };
 
 }  // namespace tunefleet::serve
