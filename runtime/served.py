@@ -16,7 +16,7 @@ from runtime.compiler import BucketCompiler, CompiledBucket
 from runtime.inputs import InputChecker
 from runtime.plan import OPEN, Planner
 from runtime.program import Program
-from runtime.timing import seconds_of
+from runtime.timing import Runner, seconds_of
 from runtime.vm import VirtualMachines
 from runtime.weights import PackedWeights, WeightSchema
 
@@ -98,9 +98,10 @@ class Served:
         for start, rows, bucket in self.planner.pieces(batch):
             if bucket == OPEN:
                 assert self.open_code is not None
-                self.open_code.runner.run(arrays, start, rows, self.weights, outputs)
+                runner: Runner = self.open_code.runner
             else:
-                self.buckets[bucket].runner.run(arrays, start, rows, self.weights, outputs)
+                runner = self.buckets[bucket].runner
+            runner.bind(self.weights)(arrays, start, rows, outputs)
 
     def count(self, batch: int) -> None:
         """Note a call that `single` does not count."""

@@ -3,38 +3,38 @@
 from __future__ import annotations
 
 import time
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeAlias
 
 import numpy as np
 
 from runtime.blueprint import Blueprint
 from runtime.weights import PackedWeights
 
-#: Calls by which a bucket is timed.
-_RUNS = 7
+#: ``(arrays, start, rows, outputs)``: score `rows` rows of checked inputs from `start` on into the
+#: same rows of `outputs`.
+Run: TypeAlias = Callable[[Sequence[np.ndarray], int, int, Sequence[np.ndarray]], None]
+
+#: A bucket is timed by so many calls at least, and for so many seconds: small ones are over before
+#: caches are warm and other threads have let go of the interpreter.
+_RUNS, _SECONDS = 7, 0.01
 
 
 class Runner(Protocol):
     """Code for some rows."""
 
-    def run(
-        self,
-        arrays: list[np.ndarray],
-        start: int,
-        rows: int,
-        weights: PackedWeights,
-        outputs: list[np.ndarray],
-    ) -> None:
-        """Score `rows` rows of checked inputs from `start` on into the same rows of `outputs`."""
+    def bind(self, weights: PackedWeights) -> Run:
+        """The same with its weights found."""
 
 
 def seconds_of(runner: Runner, batch: int, weights: PackedWeights, blueprint: Blueprint) -> float:
-    """Seconds of one call for `batch` rows; the fastest of a few."""
+    """Seconds of one call for `batch` rows: of the fastest."""
     arrays = blueprint.random_inputs(batch)
     room = [spec.empty(batch) for spec in blueprint.outputs]
-    times = []
-    for _ in range(_RUNS):
+    run = runner.bind(weights)
+    times: list[float] = []
+    while len(times) < _RUNS or sum(times) < _SECONDS:
         start = time.perf_counter()
-        runner.run(arrays, 0, batch, weights, room)
+        run(arrays, 0, batch, room)
         times.append(time.perf_counter() - start)
     return min(times)

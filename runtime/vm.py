@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import tempfile
 import threading
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from tvm import relax
 from runtime.inputs import InputChecker
 from runtime.program.link import link_files, load_library
 from runtime.threads import BUILDING
+from runtime.timing import Run
 from runtime.weights import PackedWeights
 from tuner.importers import InputSpec
 
@@ -71,15 +73,18 @@ class VirtualMachines:
         self._executable, self._check = executable, check
         self._local = threading.local()
 
-    def run(
+    def bind(self, weights: PackedWeights) -> Run:
+        """What scores some rows with these weights; see `runtime.timing.Run`."""
+        return functools.partial(self._run, weights)
+
+    def _run(
         self,
+        weights: PackedWeights,
         arrays: Sequence[np.ndarray],
         start: int,
         rows: int,
-        weights: PackedWeights,
         outputs: Sequence[np.ndarray],
     ) -> None:
-        """Score `rows` rows of checked inputs from `start` on into the same rows of `outputs`."""
         machine = self._machine()
         cut = [self._cut(arrays, i, start, rows) for i in range(len(arrays))]
         # Rows of padding read row 0 of a table, or are empty bags.

@@ -22,6 +22,7 @@ from runtime.program.link import link, load_library
 from runtime.program.memory import aligned, plan_memory
 from runtime.program.shared import SharedKernels
 from runtime.threads import BUILDING, each
+from runtime.timing import Run
 from runtime.weights import PackedWeights, address_table
 from tuner.importers import ImportedModel
 
@@ -65,22 +66,22 @@ class Program:
         """What the code reads its weights and constants by; both have to be kept alive."""
         return address_table([*weights.views, *self.constants])
 
-    def run(
-        self,
-        arrays: Sequence[np.ndarray],
-        start: int,
-        rows: int,
-        weights: PackedWeights,
-        outputs: Sequence[np.ndarray],
-    ) -> None:
-        """Score `rows` rows of checked inputs from `start` on into the same rows of `outputs`."""
-        arena = ARENAS.take(self.arena_bytes)
-        try:
-            status = self.score(*arrays, self.table(weights), arena[0], *outputs, start)
-        finally:
-            ARENAS.put(arena)
-        # The arrays are the runtime's own copies, checked before.
-        assert status == 0, f"a checked call of bucket {self.batch} ended with status {status}"
+    def bind(self, weights: PackedWeights) -> Run:
+        """What scores some rows with these weights; see `runtime.timing.Run`."""
+        table = self.table(weights)
+
+        def run(
+            arrays: Sequence[np.ndarray], start: int, rows: int, outputs: Sequence[np.ndarray]
+        ) -> None:
+            arena = ARENAS.take(self.arena_bytes)
+            try:
+                status = self.score(*arrays, table, arena[0], *outputs, start)
+            finally:
+                ARENAS.put(arena)
+            # The arrays are the runtime's own copies, checked before.
+            assert status == 0, f"a checked call of bucket {self.batch} ended with status {status}"
+
+        return run
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,7 @@ class FakeModel final : public Model {
   std::string arch() const override { return "fake"; }
   std::string version() const override { return "0123456789abcdef"; }
   std::vector<int64_t> buckets() const override { return {1, 8}; }
+  double seconds(int64_t) const override { return 1e-6; }
   std::string last_error() const override { return {}; }
 
  private:

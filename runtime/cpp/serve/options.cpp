@@ -19,7 +19,7 @@ constexpr Number kNumbers[] = {
     {"--threads", "N", &ServeOptions::threads, 0, 1024, "that score; 0: one for each CPU"},
     {"--pin", "0|1", &ServeOptions::pin, 0, 1, "each of them to a CPU of its own"},
     {"--join-rows", "ROWS", &ServeOptions::join_rows, -1, 1 << 20,
-     "scored together at most; 0: none are, -1: the largest bucket"},
+     "scored together at most; 0: none are, -1: the fastest bucket"},
     {"--join-delay-us", "US", &ServeOptions::join_delay_us, 0, 1000000,
      "that a request waits for others to join; 0: only what waits already"},
     {"--max-wait-ms", "MS", &ServeOptions::max_wait_ms, 1, 60000,

@@ -25,7 +25,8 @@ struct ServeOptions {
   int64_t threads = 0;
   /// Give each of them a CPU of its own.
   int64_t pin = 1;
-  /// Most rows of the requests that are scored together; -1 takes the largest bucket, 0 joins none.
+  /// Most rows of the requests that are scored together; 0 joins none; -1 takes the
+  /// smallest bucket whose rows cost about as little as those of any.
   int64_t join_rows = -1;
   /// How long a request waits for others to join.
   int64_t join_delay_us = 0;

@@ -99,6 +99,17 @@ class Served final : public Model {
     return sizes;
   }
 
+  double seconds(int64_t rows) const override {
+    const auto version = current();
+    double total = 0.0;
+    while (rows > 0) {
+      const Bucket& bucket = version->bucket_for(rows);
+      total += bucket.seconds;
+      rows -= bucket.batch;
+    }
+    return total;
+  }
+
   std::string last_error() const override {
     const std::lock_guard<std::mutex> held(noting_);
     return last_error_;

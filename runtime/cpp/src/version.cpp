@@ -42,6 +42,7 @@ Result<Bucket> read_bucket(const std::string& folder, const Options& options,
   Bucket bucket;
   bucket.batch = entry.batch;
   bucket.sha256 = entry.code.sha256;
+  bucket.seconds = entry.seconds;
   if (old != nullptr)
     for (const Bucket& known : old->buckets)
       if (known.sha256 == entry.code.sha256) bucket.library = known.library;

@@ -16,6 +16,8 @@ namespace tunefleet {
 struct Bucket {
   int64_t batch = 0;
   std::string sha256;
+  /// Of one call, where the bundle was written.
+  double seconds = 0.0;
   std::shared_ptr<const Library> library;
   std::vector<uint64_t> addresses;
 };

@@ -230,5 +230,5 @@ def test_kernels_stay_in_order_whatever_their_schedules(small_dlrm: Path, at: fl
     inputs, scores = random_inputs(prepared.model, 8), np.zeros(8, np.float32)
     blueprint = Blueprint.of(prepared)
     weights = WeightSchema(blueprint.layouts, blueprint.weights).pack(prepared.model.params)
-    program.run(inputs, 0, 8, weights, [scores])
+    program.bind(weights)(inputs, 0, 8, [scores])
     np.testing.assert_allclose(scores, torch_scores(small_dlrm, *inputs), atol=1e-5, rtol=0)

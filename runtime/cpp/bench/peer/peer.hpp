@@ -19,6 +19,7 @@ class Peer : public Model {
   std::string arch() const override { return like_->arch(); }
   std::string version() const override { return like_->version(); }
   std::vector<int64_t> buckets() const override { return like_->buckets(); }
+  double seconds(int64_t rows) const override { return like_->seconds(rows); }
   std::string last_error() const override { return {}; }
 
  private:

@@ -77,6 +77,9 @@ class TUNEFLEET_PUBLIC Model {
   /// Batch sizes with code of their own, rising.
   virtual std::vector<int64_t> buckets() const = 0;
 
+  /// Seconds that a call with so many rows takes, as they were timed where the bundle was written.
+  virtual double seconds(int64_t rows) const = 0;
+
   /// Why the last attempt to refresh was refused; empty if it was not.
   virtual std::string last_error() const = 0;
 };
