@@ -196,7 +196,7 @@ def test_libfuzzer_finds_nothing(checked: Path, tmp_path: Path, second: Model) -
     ]
     for number, seed in enumerate(seeds):
         (corpus / str(number)).write_bytes(seed)
-    options = ["-runs=10000", "-max_len=4096", "-timeout=300", "-seed=1", "-verbosity=0",
+    options = ["-runs=5000", "-max_len=4096", "-timeout=300", "-seed=1", "-verbosity=0",
                "-print_final_stats=1", f"-artifact_prefix={tmp_path}/"]  # fmt: skip
     run(checked / "tunefleet-fuzz", *options, corpus)
     # It got somewhere: what it keeps reached code that nothing before it reached.
