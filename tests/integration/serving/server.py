@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -34,14 +33,8 @@ class Server:
     def __init__(self, program: Path, folder: Path, *arguments: object) -> None:
         self._errors = folder / "serve.log"
         words = [program, "--port", 0, "--watch-ms", 20, *arguments]
-        # Of use to a program under ThreadSanitizer alone.
-        options = f"suppressions={Path(__file__).with_name('tsan.supp')}"
         with self._errors.open("w") as errors:
-            self.process = subprocess.Popen(
-                [str(word) for word in words],
-                stderr=errors,
-                env={**os.environ, "TSAN_OPTIONS": options},
-            )
+            self.process = subprocess.Popen([str(word) for word in words], stderr=errors)
         try:
             self.port = int(self.wait_for("listening")["port"])
         except BaseException:
