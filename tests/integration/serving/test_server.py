@@ -97,7 +97,7 @@ def test_requests_are_joined_under_threadsanitizer(
     """Several lanes, scoring threads and clients, and versions that change meanwhile."""
     with Server(
         threaded, tmp_path, f"dlrm={bundle}", f"other={bundle}",
-        "--threads", 2, "--join-delay-us", 2000, "--max-wait-ms", 60000,
+        "--threads", 2, "--io-threads", 2, "--join-delay-us", 2000, "--max-wait-ms", 60000,
     ) as server:  # fmt: skip
         clients = _Clients(server, second, 6)
         clients.wait_for(60)
