@@ -104,9 +104,9 @@ void Session::begin_infer(size_t place) {
   ServedModel& served = *service_.models[place];
   const BodyLength length = body_length(parser_->get(), service_.most_body);
   closing_ = true;
-  run(0, [&] { infer_.emplace(served, place, length); }, [] {});
-  if (!infer_) return send();
   held_.emplace(service_.waiting, length.bytes, service_.most_waiting);
+  // What is not read gets no room.
+  infer_.emplace(served, place, held_->fits ? length : BodyLength());
   if (length.refused != 0) {
     refuse(response_, length.refused, length.reason);
   } else if (!held_->fits) {
