@@ -20,7 +20,7 @@ constexpr Number kNumbers[] = {
     {"--pin", "0|1", &ServeOptions::pin, 0, 1, "each of them to a CPU of its own"},
     {"--join-rows", "ROWS", &ServeOptions::join_rows, -1, 1 << 20,
      "scored together at most; 0: none are, -1: the fastest bucket"},
-    {"--join-delay-us", "US", &ServeOptions::join_delay_us, 0, 1000000,
+    {"--join-delay-us", "US", &ServeOptions::join_delay_us, 0, 60000000,
      "that a request waits for others to join; 0: only what waits already"},
     {"--max-wait-ms", "MS", &ServeOptions::max_wait_ms, 1, 60000,
      "a request that would wait longer is refused with 503"},

@@ -121,11 +121,11 @@ def test_requests_are_joined_up_to_the_fastest_bucket(
     arch["buckets"][1]["seconds"] = cost
     (bundle / "next.part").write_text(json.dumps(manifest))
     (bundle / "next.part").rename(bundle / "manifest.json")
-    inputs = second.random_inputs(1)
+    inputs = second.random_inputs(4)
     body, head = binary_request([spec.name for spec in second.input_specs], inputs)
     headers = {"Inference_Header_Content_Length": str(head)}
-    # Long enough for both to be there when the first of them is due.
-    options = ("--threads", 1, "--join-delay-us", 500_000)
+    # They wait until the bucket is full, however long it takes the second to come.
+    options = ("--threads", 1, "--join-delay-us", 60_000_000)
     with Server(host / "bin" / "tunefleet-serve", tmp_path, f"dlrm={bundle}", *options) as server:
         threads = [
             threading.Thread(target=server.ask, args=("POST", _INFER, body), kwargs=headers)

@@ -123,12 +123,13 @@ def test_one_bad_request_does_not_fail_those_it_is_joined_with(
     host: Path, bundle: Path, second: Model, tmp_path: Path
 ) -> None:
     names = [spec.name for spec in second.input_specs]
-    good, bad = second.random_inputs(2), second.random_inputs(2)
+    good, bad = second.random_inputs(4), second.random_inputs(4)
     bad[1][1, 2] = -1
-    # Long enough for both to be there when the first of them is due.
+    # They wait until the bucket is full, however long it takes the second to come.
     with Server(
-        host / "bin" / "tunefleet-serve", tmp_path, f"dlrm={bundle}", "--join-delay-us", 500_000
-    ) as server:
+        host / "bin" / "tunefleet-serve", tmp_path, f"dlrm={bundle}",
+        "--join-rows", 8, "--join-delay-us", 60_000_000,
+    ) as server:  # fmt: skip
         answers = {}
 
         def ask(inputs: list[np.ndarray], name: str) -> None:
