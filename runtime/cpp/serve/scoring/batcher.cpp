@@ -140,11 +140,13 @@ void Batcher::run(size_t thread) {
     const double took = seconds_since(begin);
     lane->metrics.scored.observe(took);
     lane->metrics.rows.observe(static_cast<double>(rows));
-    // Theirs are copies: with the call, the job is gone.
-    for (Job* job : jobs) std::exchange(job->ended, nullptr)();
     held.lock();
     lane->times.observe(rows, took);
     busy_until_[thread] = {};
+    held.unlock();
+    // After what the next request is measured by; and with the call, the job is gone.
+    for (Job* job : jobs) std::exchange(job->ended, nullptr)();
+    held.lock();
   }
 }
 
