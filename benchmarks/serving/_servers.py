@@ -6,12 +6,20 @@ import contextlib
 import json
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
+import torch
+
+from benchmarks.runtime.peers import export_onnx
+from benchmarks.serving._bundles import SERVED_SEED, two_versions
+from examples.dlrm import build_dlrm
+from runtime import Engine
 from tests.debian import run
+from tests.host import build
 
 #: Cores of the servers, and of whoever puts load on them.
 SERVER_CORE, LOAD_CORE = 0, 1
@@ -72,6 +80,27 @@ class Servers:
         if name == "empty":
             return [self.build / "tunefleet-peer", name]
         return [self.build / "tunefleet-peer", name, _onnxruntime(), self.onnx]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What every request asks for, of the example DLRM."""
+
+    names: list[str]
+    inputs: list[np.ndarray]
+    #: As the Python runtime scores them.
+    scores: np.ndarray
+
+
+def example(folder: Path, buckets: Sequence[int], batch: int) -> tuple[Servers, Asked]:
+    """The example DLRM for each server, and a request of `batch` rows."""
+    with Engine(use_records=False) as engine:
+        model, bundle = two_versions(engine, folder, tuple(buckets))
+        inputs = model.random_inputs(batch)
+        asked = Asked([spec.name for spec in model.input_specs], inputs, model(*inputs))
+    onnx = folder / "dlrm.onnx"
+    export_onnx(build_dlrm(seed=SERVED_SEED), tuple(map(torch.from_numpy, inputs)), onnx)
+    return Servers(build(), bundle, onnx, folder), asked
 
 
 def stolen_seconds() -> float:

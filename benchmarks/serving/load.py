@@ -27,14 +27,15 @@ from tempfile import TemporaryDirectory
 from urllib.request import Request, urlopen
 
 import numpy as np
-import torch
 
-from benchmarks.runtime.peers import export_onnx
-from benchmarks.serving._bundles import SERVED_SEED, two_versions
-from benchmarks.serving._servers import LOAD_CORE, SERVER_CORE, Load, Servers, stolen_seconds
-from examples.dlrm import build_dlrm
-from runtime import Engine
-from tests.host import build
+from benchmarks.serving._servers import (
+    LOAD_CORE,
+    SERVER_CORE,
+    Load,
+    Servers,
+    example,
+    stolen_seconds,
+)
 from tests.integration.serving.server import binary_request
 from tuner.arch import host_arch
 from tuner.measure.process import THREADS
@@ -81,16 +82,10 @@ def main() -> None:
     args = parser.parse_args()
     with TemporaryDirectory() as text:
         folder = Path(text)
-        with Engine(use_records=False) as engine:
-            model, bundle = two_versions(engine, folder, tuple(args.buckets))
-            inputs = model.random_inputs(args.batch)
-            names = [spec.name for spec in model.input_specs]
-        example = tuple(torch.from_numpy(x) for x in inputs)
-        export_onnx(build_dlrm(seed=SERVED_SEED), example, folder / "dlrm.onnx")
-        body, head = binary_request(names, inputs)
+        servers, asked = example(folder, args.buckets, args.batch)
+        body, head = binary_request(asked.names, asked.inputs)
         (folder / "body").write_bytes(body)
-        servers = Servers(build(), bundle, folder / "dlrm.onnx", folder)
-        load = Load(build() / "tunefleet-load", folder / "body", head, args.connections)
+        load = Load(servers.build / "tunefleet-load", folder / "body", head, args.connections)
         measured = _Measured(load, args.rounds, args.seconds)
         print(f"{host_arch().name}, example DLRM, {args.batch} rows a request in {len(body)} "
               f"bytes, {args.connections} connections; servers on core {SERVER_CORE}, one "

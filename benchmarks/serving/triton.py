@@ -21,16 +21,12 @@ from tempfile import TemporaryDirectory
 
 import gevent
 import numpy as np
-import torch
 import tritonclient.http as triton
 
-from benchmarks.runtime.peers import export_onnx
-from benchmarks.serving._bundles import SERVED_SEED, two_versions
-from benchmarks.serving._servers import LOAD_CORE, SERVER_CORE, Servers
+from benchmarks.serving._bundles import SERVED_SEED
+from benchmarks.serving._servers import LOAD_CORE, SERVER_CORE, Asked, example
 from db import open_store
-from examples.dlrm import build_dlrm
-from runtime import Engine
-from tests.host import build
+from runtime.serving.datatype import datatype
 from tuner.arch import host_arch
 from tuner.measure.process import THREADS
 
@@ -47,14 +43,7 @@ def main() -> None:
     args = parser.parse_args()
     with TemporaryDirectory() as text, ExitStack() as stack:
         folder = Path(text)
-        with Engine(use_records=False) as engine:
-            model, bundle = two_versions(engine, folder, tuple(args.buckets))
-            inputs = model.random_inputs(args.batch)
-            expected = model(*inputs)
-            names = [spec.name for spec in model.input_specs]
-        example = tuple(torch.from_numpy(x) for x in inputs)
-        export_onnx(build_dlrm(seed=SERVED_SEED), example, folder / "dlrm.onnx")
-        servers = Servers(build(), bundle, folder / "dlrm.onnx", folder)
+        servers, asked = example(folder, args.buckets, args.batch)
         ports = {n: stack.enter_context(servers.start(n)) for n in ("host", "onnxruntime")}
         file = folder / f"dlrm-{SERVED_SEED}.pt2"
         ports["python"] = stack.enter_context(_python(file, args.buckets, folder))
@@ -67,14 +56,15 @@ def main() -> None:
         }
         print(f"{host_arch().name}, example DLRM, {args.batch} rows a request; servers on core "
               f"{SERVER_CORE}, tritonclient on core {LOAD_CORE}")  # fmt: skip
-        asked = _Asked(names, inputs)
+        tensors = _tensors(asked)
         for client in clients.values():
-            np.testing.assert_allclose(asked.scores(client), expected, rtol=1e-4, atol=1e-5)
+            scores = client.infer("dlrm", tensors).as_numpy("output_0")
+            np.testing.assert_allclose(scores, asked.scores, rtol=1e-4, atol=1e-5)
         for in_flight in _IN_FLIGHT:
             times: dict[str, list[list[float]]] = {name: [] for name in clients}
             for _ in range(args.rounds):
                 for name, client in clients.items():
-                    times[name].append(asked.times(client, in_flight, args.seconds))
+                    times[name].append(_times(client, tensors, in_flight, args.seconds))
             for name, turns in times.items():
                 rate = statistics.median(len(turn) / args.seconds for turn in turns)
                 tails = ", ".join(
@@ -85,35 +75,32 @@ def main() -> None:
                       flush=True)  # fmt: skip
 
 
-class _Asked:
-    """One request, sent again and again."""
+def _tensors(asked: Asked) -> list[triton.InferInput]:
+    made = []
+    for name, array in zip(asked.names, asked.inputs, strict=True):
+        tensor = triton.InferInput(name, list(array.shape), datatype(array.dtype))
+        tensor.set_data_from_numpy(array)
+        made.append(tensor)
+    return made
 
-    def __init__(self, names: list[str], inputs: list[np.ndarray]) -> None:
-        kinds = {"float32": "FP32", "int64": "INT64"}
-        self._tensors = []
-        for name, array in zip(names, inputs, strict=True):
-            tensor = triton.InferInput(name, list(array.shape), kinds[str(array.dtype)])
-            tensor.set_data_from_numpy(array)
-            self._tensors.append(tensor)
 
-    def scores(self, client: triton.InferenceServerClient) -> np.ndarray:
-        scores: np.ndarray = client.infer("dlrm", self._tensors).as_numpy("output_0")
-        return scores
+def _times(
+    client: triton.InferenceServerClient,
+    tensors: list[triton.InferInput],
+    in_flight: int,
+    seconds: float,
+) -> list[float]:
+    """Seconds of each request; so many greenlets send the next when the last is answered."""
+    times = []
+    end = time.perf_counter() + seconds
 
-    def times(
-        self, client: triton.InferenceServerClient, in_flight: int, seconds: float
-    ) -> list[float]:
-        """Seconds of each request; so many greenlets send the next when the last is answered."""
-        times = []
-        end = time.perf_counter() + seconds
+    def ask() -> None:
+        while (begin := time.perf_counter()) < end:
+            client.infer("dlrm", tensors)
+            times.append(time.perf_counter() - begin)
 
-        def ask() -> None:
-            while (begin := time.perf_counter()) < end:
-                client.infer("dlrm", self._tensors)
-                times.append(time.perf_counter() - begin)
-
-        gevent.joinall([gevent.spawn(ask) for _ in range(in_flight)], raise_error=True)
-        return times
+    gevent.joinall([gevent.spawn(ask) for _ in range(in_flight)], raise_error=True)
+    return times
 
 
 @contextlib.contextmanager

@@ -26,24 +26,26 @@ auto Session::then(Method method) {
   };
 }
 
+template <class Step>
+void Session::attempt(Step step) {
+  try {
+    step();
+  } catch (const std::exception&) {
+    refuse(response_, 500, "out of memory");
+    closing_ = true;
+  }
+}
+
 template <class Step, class After>
 void Session::run(size_t bytes, Step step, After after) {
-  const auto guarded = [this, step] {
-    try {
-      step();
-    } catch (const std::bad_alloc&) {
-      refuse(response_, 500, "out of memory");
-      closing_ = true;
-    }
-  };
   if (bytes <= kMuch) {
-    guarded();
+    attempt(step);
     return after();
   }
   // The last to let go of this has to be the socket's thread.
-  asio::post(service_.slow, [guarded, after, self = shared_from_this(),
+  asio::post(service_.slow, [step, after, self = shared_from_this(),
                              work = asio::make_work_guard(socket_.get_executor())]() mutable {
-    guarded();
+    self->attempt(step);
     const auto here = self->socket_.get_executor();
     asio::post(here, [after, self = std::move(self)] { after(); });
   });
@@ -92,7 +94,7 @@ void Session::on_head(const error_code& failed) {
   if (failed) return;
   const Head& head = parser_->get();
   std::optional<size_t> place;
-  run(0, [&] { place = service_.routes.find(head, response_); }, [] {});
+  attempt([&] { place = service_.routes.find(head, response_); });
   if (place) return begin_infer(*place);
   // Its body is not read.
   closing_ = closing_ || head.count(http::field::transfer_encoding) != 0 ||

@@ -69,7 +69,10 @@ class Session final : public std::enable_shared_from_this<Session> {
 
   /// The request is refused, and none after it is read.
   void fail(int status, const std::string& reason);
-  /// Run `step` here, or where it may take its time, and then `after` here.
+  /// Run `step`; if it throws, the request is answered so, and none after it is read.
+  template <class Step>
+  void attempt(Step step);
+  /// Attempt `step` here, or where it may take its time, and then `after` here.
   template <class Step, class After>
   void run(size_t bytes, Step step, After after);
   /// A completion handler that keeps this alive.
